@@ -1,0 +1,176 @@
+"""Component: what a recipe can name. A component is its configuration; ``build`` makes the implementation.
+
+This module and everything a plugin's ``__init__.py`` imports stay free of torch, so that recipes are
+checked in a fraction of a second; only ``build`` imports the implementation.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from ttf.interfaces.data import DataSource
+    from ttf.interfaces.decoder import Decoder
+    from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.environment import Environment
+    from ttf.interfaces.model import SequenceModel
+    from ttf.interfaces.policy import Policy
+    from ttf.interfaces.progress import Progress
+    from ttf.interfaces.reporter import Reporter
+    from ttf.layout import Layout
+    from ttf.run_dir import RunDir
+
+
+class Section(BaseModel):
+    """A mapping of a recipe: frozen, strict about numbers, closed to unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_default=True,
+        protected_namespaces=(),
+    )
+
+
+class Component(Section, ABC):
+    """A part of a recipe that plugins provide.
+
+    A subclass narrows ``kind`` to one literal with itself as default, gives every field a default, a bound
+    and a sentence below it, and implements its slot's ``build``.
+    """
+
+    slot: ClassVar[str]
+    """The section of a recipe this component fills."""
+
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Other sections a recipe must have for this component to work."""
+
+    kind: str
+    """The name of the component within its slot."""
+
+
+class DataConfig(Component):
+    """Where episodes come from, and how they become rows of observation, action, reward and value."""
+
+    slot = "data"
+
+    discount: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """Discount factor of the value column and of the planner."""
+
+    terminal_penalty: float | None = None
+    """Reward that replaces the recorded one where an episode terminates (published: -100); null keeps it."""
+
+    observation_dims: list[Annotated[int, Field(ge=0)]] | None = Field(default=None, min_length=1)
+    """Indices of the flattened observation to keep, in order (published for Ant: the first 27); null keeps all."""
+
+    stride: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Environment steps between the transitions of a training window (the published ``step``)."""
+
+    @abstractmethod
+    def build(self, *, seed: int, progress: Progress) -> DataSource:
+        """Open, download or collect the episodes.
+
+        Raises:
+            DataError: the data set is missing or cannot be made.
+        """
+
+
+class DiscretizerConfig(Component):
+    """How each column of a row becomes a token."""
+
+    slot = "discretizer"
+
+    bins: Annotated[int, Field(ge=2, le=4096)] = 100
+    """Bins per dimension, N; the token N means that the trajectory has ended."""
+
+    @abstractmethod
+    def build(self, layout: Layout) -> Discretizer:
+        """Make the discretizer, not fitted yet."""
+
+
+class ModelConfig(Component):
+    """The sequence model: which token comes next."""
+
+    slot = "model"
+    requires = ("discretizer", "training")
+
+    context: Annotated[int, Field(ge=1, le=1024)] = 10
+    """Transitions the model sees at most, and the length of a training window."""
+
+    @abstractmethod
+    def build(self, layout: Layout, bins: int) -> SequenceModel:
+        """Make the model with fresh weights, drawn from torch's global generator."""
+
+
+class DecoderConfig(Component):
+    """The planner: from a context of tokens to the transitions that should follow."""
+
+    slot = "decoder"
+    requires = ("discretizer", "model")
+
+    context: Annotated[int, Field(ge=1, le=1024)] = 5
+    """Past transitions the planner is given."""
+
+    plan_every: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Environment steps between two plans; the steps between follow the last one (published: 1)."""
+
+    @abstractmethod
+    def build(self, model: SequenceModel, discretizer: Discretizer, *, discount: float) -> Decoder:
+        """Make the decoder for a trained model."""
+
+
+class EnvironmentConfig(Component):
+    """Where a planner acts."""
+
+    slot = "environment"
+
+    @abstractmethod
+    def build(self, source: DataSource) -> Environment:
+        """Make the environment that the data came from, or the one that the recipe names.
+
+        Raises:
+            DataError: the data set names no environment, or one that does not fit it.
+        """
+
+
+class BaselineConfig(Component):
+    """A policy that stands beside the planner in the results."""
+
+    slot = "baselines"
+    requires = ("environment", "evaluation")
+
+    @abstractmethod
+    def build(self, source: DataSource, environment: Environment) -> Policy:
+        """Make the policy.
+
+        Raises:
+            DataError: the data cannot provide it.
+        """
+
+
+class ReporterConfig(Component):
+    """What is done with metrics, evaluation episodes and results."""
+
+    slot = "reporters"
+
+    @abstractmethod
+    def build(self, run: RunDir) -> Reporter:
+        """Open the reporter for a run, at its start or when it is resumed."""
+
+
+#: The slots of a recipe that components fill, and whether a recipe lists several.
+SLOTS: dict[str, tuple[type[Component], bool]] = {
+    "data": (DataConfig, False),
+    "discretizer": (DiscretizerConfig, False),
+    "model": (ModelConfig, False),
+    "decoder": (DecoderConfig, False),
+    "environment": (EnvironmentConfig, False),
+    "baselines": (BaselineConfig, True),
+    "reporters": (ReporterConfig, True),
+}

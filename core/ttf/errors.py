@@ -1,0 +1,70 @@
+"""Every error a user can cause, each with the exit code the command line ends with.
+
+TtfError
+├── RecipeError     2   a recipe or an option is wrong
+├── DataError       3   a data set is missing, malformed or unusable
+├── PluginError     4   a plugin cannot be loaded or breaks its contract
+├── DivergedError   5   training produced a loss that is not finite
+└── ResourceError   6   disk, memory or a device is missing
+    └── CheckpointError   a checkpoint is corrupt or does not fit
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class TtfError(Exception):
+    """A mistake or a mishap that is reported in one line, without a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class RecipeError(TtfError):
+    """A recipe, an override or a command-line value is wrong."""
+
+    exit_code = 2
+
+
+class DataError(TtfError):
+    """A data set is missing, malformed or cannot be learned from."""
+
+    exit_code = 3
+
+
+class PluginError(TtfError):
+    """A plugin cannot be loaded, or a component breaks its contract."""
+
+    exit_code = 4
+
+
+class DivergedError(TtfError):
+    """Training produced a loss or a gradient that is not finite."""
+
+    exit_code = 5
+
+
+class ResourceError(TtfError):
+    """A file, a disk, memory or a device that the run needs is not to be had."""
+
+    exit_code = 6
+
+
+class CheckpointError(ResourceError):
+    """A checkpoint is missing, corrupt or made for something else."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Say which known word is nearest, for the tail of an error message.
+
+    >>> did_you_mean("quantil", ["quantile", "uniform"])
+    "; did you mean 'quantile'?; known: quantile, uniform"
+    """
+    options = sorted(known)
+    close = get_close_matches(word, options, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{hint}; known: {', '.join(options) or 'none'}"

@@ -1,0 +1,1 @@
+"""The contracts between core and components, one file each."""

@@ -1,0 +1,33 @@
+"""Decoder: planning as decoding."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The best continuation found for every context."""
+
+    tokens: Tensor
+    """Planned transitions (B, horizon, D) int64; the first one starts with the current observation."""
+
+    score: Tensor
+    """What the decoder maximised, (B,)."""
+
+
+class Decoder(ABC):
+    """Plans for a batch of contexts at once."""
+
+    @abstractmethod
+    def plan(self, context: Tensor, generator: torch.Generator) -> Plan:
+        """Plan from contexts (B, n * D + O) int64: n past transitions and the current observation.
+
+        All randomness comes from ``generator``.
+        """

@@ -1,0 +1,67 @@
+"""SequenceModel: the next token, from all tokens at once or step by step, with the same result."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol, Self
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ttf.layout import Layout
+
+
+class State(Protocol):
+    """What an incremental decoder remembers of the tokens it has read."""
+
+    @property
+    def length(self) -> int:
+        """Tokens read so far."""
+        ...
+
+    def select(self, rows: Tensor) -> Self:
+        """The state in which new row ``i`` continues old row ``rows[i]``; rows is (B',) int64."""
+        ...
+
+
+class SequenceModel(nn.Module, ABC):
+    """Predicts trajectories token by token.
+
+    Contract, as an equality: reading tokens with :meth:`step`, in blocks of any size and with rows selected
+    in between, gives the logits that :meth:`forward` gives for the whole sequence. Every sequence starts at
+    slot 0. ``logits[:, p]`` are about the token at ``p + 1``, over ``bins + 1`` tokens.
+    """
+
+    def __init__(self, layout: Layout, bins: int, context: int) -> None:
+        super().__init__()
+        self.layout = layout
+        self.bins = bins
+        self.context = context
+
+    @property
+    def block(self) -> int:
+        """Tokens the model reads at most."""
+        return self.layout.block(self.context)
+
+    @abstractmethod
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (B, L, bins + 1) for tokens (B, L) int64, L at most ``block``."""
+
+    @abstractmethod
+    def start(self, batch: int, capacity: int) -> State:
+        """An empty state for ``batch`` sequences of at most ``capacity`` tokens."""
+
+    @abstractmethod
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read tokens (B, n) after what ``state`` has read.
+
+        Returns:
+            Logits (B, n, bins + 1) and the new state. The old state must not be used again, except
+            through a ``select`` made before.
+        """
+
+    @abstractmethod
+    def decayed_parameters(self) -> Iterable[nn.Parameter]:
+        """The parameters that weight decay applies to."""

@@ -1,0 +1,61 @@
+"""Layout: where observation, action, reward and value sit in a transition; the only owner of indices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of one transition, ``[observation | action | reward | value]``.
+
+    A trajectory is the transitions one after the other; the token at flat position ``p`` belongs to the
+    column ``p mod width``, its *slot*.
+    """
+
+    observation: int
+    """Number of observation dimensions, O."""
+
+    action: int
+    """Number of action dimensions, A."""
+
+    @property
+    def width(self) -> int:
+        """Columns of a transition, D = O + A + 2."""
+        return self.observation + self.action + 2
+
+    @property
+    def observations(self) -> slice:
+        """Columns of the observation."""
+        return slice(0, self.observation)
+
+    @property
+    def actions(self) -> slice:
+        """Columns of the action."""
+        return slice(self.observation, self.observation + self.action)
+
+    @property
+    def reward(self) -> int:
+        """Column of the reward."""
+        return self.observation + self.action
+
+    @property
+    def value(self) -> int:
+        """Column of the value, the discounted sum of the rewards after this one."""
+        return self.width - 1
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """One name a column, for tables and figures."""
+        observations = [f"observation[{i}]" for i in range(self.observation)]
+        actions = [f"action[{i}]" for i in range(self.action)]
+        return (*observations, *actions, "reward", "value")
+
+    def slots(self, length: int, start: int = 0) -> list[int]:
+        """Slots of ``length`` consecutive tokens, the first one at flat position ``start``."""
+        return [position % self.width for position in range(start, start + length)]
+
+    def block(self, transitions: int) -> int:
+        """Tokens a model reads to predict every token of ``transitions`` but the first."""
+        return transitions * self.width - 1
