@@ -1,0 +1,118 @@
+"""RunDir: the files of a run; the only module that knows their names."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ttf.errors import ResourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """A run folder.
+
+    ====================== ==========================================================================
+    recipe.yaml            the resolved recipe, runnable as it is
+    run.json               versions, machine, data provenance, layout, counts
+    metrics.jsonl          a line per training or validation record
+    episodes.jsonl         a line per evaluation episode
+    discretizer.json       per column: bins, dead bins, reconstruction error
+    floor_plan.json        the world from above, where there is one
+    trajectories.safetensors  observations of some evaluation episodes and plans
+    result.json            the table of the run
+    report.html            what a person looks at
+    tokens/                the tokenised data set, memory-mapped while training
+    checkpoints/           see :mod:`ttf.checkpoint`
+    ====================== ==========================================================================
+    """
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """Training and validation records."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def episodes(self) -> Path:
+        """Evaluation episodes."""
+        return self.path / "episodes.jsonl"
+
+    @property
+    def trajectories(self) -> Path:
+        """Observations of evaluation episodes and plans."""
+        return self.path / "trajectories.safetensors"
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
+    @property
+    def tokens(self) -> Path:
+        """Folder of the tokenised data."""
+        return self.path / "tokens"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that writes this run."""
+        return self.path / ".lock"
+
+    def read(self, name: str) -> Any:  # noqa: ANN401  (JSON)
+        """A JSON document of the run: ``run``, ``result``, ``discretizer`` or ``floor_plan``; None if absent."""
+        file = self._document(name)
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+    def write(self, name: str, document: object) -> None:
+        """Write a JSON document of the run, whole or not at all."""
+        write_text(self._document(name), json.dumps(document, indent=2, allow_nan=False) + "\n")
+
+    def _document(self, name: str) -> Path:
+        return self.path / f"{name}.json"
+
+
+def write_text(file: Path, text: str) -> None:
+    """Replace a text file, whole or not at all.
+
+    Raises:
+        ResourceError: the file cannot be written.
+    """
+    partial = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        message = f"{file}: cannot be written: {error.strerror or error}"
+        raise ResourceError(message) from error
+
+
+def read_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """Records of a JSON-lines file; a last line that was cut off is left out."""
+    if not file.exists():
+        return
+    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)
+
+
+def write_lines(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Replace a JSON-lines file, whole or not at all."""
+    write_text(file, "".join(json.dumps(record, allow_nan=False) + "\n" for record in records))
