@@ -1,0 +1,83 @@
+"""The two sections of a recipe that are not components: how to train, and how to evaluate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ttf.component import Section
+
+
+class TrainingConfig(Section):
+    """How the sequence model is trained. The defaults are the published ones, but for the clamped schedule."""
+
+    steps: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
+    """Updates of the model."""
+
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
+    """Windows per update."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 6e-4
+    """Peak learning rate of AdamW (betas 0.9 and 0.95)."""
+
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Weight decay on the weights of linear maps; biases, norms and embeddings have none."""
+
+    gradient_clip: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Largest norm of the gradient; longer ones are scaled down."""
+
+    schedule: Literal["cosine", "reference_cycle"] = "cosine"
+    """`cosine` decays to a tenth and stays there; `reference_cycle` is the published schedule, whose cosine is not
+    clamped and climbs back to the full rate (its first update is at the full rate too)."""
+
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    """Updates' worth of tokens over which the rate grows from 0; null for one epoch, as published, but at most a
+    tenth of the training."""
+
+    decay_steps: Annotated[int, Field(ge=1)] | None = None
+    """Updates' worth of tokens at which the cosine ends; null for `steps`, or for 20 epochs with
+    `reference_cycle`, as published."""
+
+    action_weight: Annotated[float, Field(ge=0, le=1000)] = 5.0
+    """Weight of action tokens in the loss."""
+
+    reward_weight: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    """Weight of reward tokens in the loss."""
+
+    value_weight: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    """Weight of value tokens in the loss."""
+
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of the episodes held out for the validation loss."""
+
+    validate_every: Annotated[int, Field(ge=1)] = 1000
+    """Updates between validations."""
+
+    log_every: Annotated[int, Field(ge=1)] = 100
+    """Updates between training records."""
+
+    checkpoint_every: Annotated[int, Field(ge=1)] = 1000
+    """Updates between checkpoints; the last one is always kept."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the forward pass; `auto` is bfloat16 on a GPU that has it, float32 elsewhere."""
+
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether to compile the training step; `auto` does on a GPU."""
+
+
+class EvaluationConfig(Section):
+    """How the planner and the baselines are evaluated: the same unseen seeds for all."""
+
+    episodes: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Episodes per policy."""
+
+    batch: Annotated[int, Field(ge=1, le=4096)] = 100
+    """Environments that run at once."""
+
+    max_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps after which an episode is cut off; null for the environment's own limit."""
+
+    trajectories: Annotated[int, Field(ge=0, le=1000)] = 12
+    """Episodes per policy whose trajectories are kept for the report."""
