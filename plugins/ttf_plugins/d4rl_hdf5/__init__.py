@@ -1,0 +1,52 @@
+"""The data set kind ``d4rl_hdf5``: the published files of D4RL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from ttf import hookimpl
+from ttf.component import Component, DataConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ttf.interfaces.data import DataSource
+    from ttf.interfaces.progress import Progress
+
+ttf_api = "1"
+
+
+class D4rlHdf5Config(DataConfig):
+    """Read a file in D4RL's form: observations, actions, rewards, terminals, and timeouts if there are any."""
+
+    kind: Literal["d4rl_hdf5"] = "d4rl_hdf5"
+
+    path: Annotated[str, Field(min_length=1, max_length=4096)] = "halfcheetah_medium-v2.hdf5"
+    """The file."""
+
+    environment: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Id of the registered environment that fits the data; null if there is none."""
+
+    observation_keys: list[str] | None = Field(default=None, min_length=1, max_length=100)
+    """Entries of the environment's Dict observation that make up the file's vectors, in order; null for all, sorted
+    by name, or for an environment without a Dict observation."""
+
+    max_episode_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps after which episodes were cut off, for files without `timeouts`."""
+
+    append_goal: bool = False
+    """Whether to append `infos/goal` to every observation, and to split episodes where it changes."""
+
+    def build(self, *, seed: int, progress: Progress) -> DataSource:  # noqa: ARG002  (nothing random or slow here)
+        """Read the file."""
+        from ttf_plugins.d4rl_hdf5.d4rl_hdf5 import D4rlSource
+
+        return D4rlSource(self)
+
+
+@hookimpl
+def ttf_components() -> Iterable[type[Component]]:
+    """What this plugin provides."""
+    return [D4rlHdf5Config]
