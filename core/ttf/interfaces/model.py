@@ -65,3 +65,8 @@ class SequenceModel(nn.Module, ABC):
     @abstractmethod
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
         """The parameters that weight decay applies to."""
+
+
+def linear_weights(module: nn.Module) -> list[nn.Parameter]:
+    """The weight matrices of all linear maps in a module, what weight decay usually applies to."""
+    return [layer.weight for layer in module.modules() if isinstance(layer, nn.Linear)]

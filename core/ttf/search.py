@@ -1,0 +1,198 @@
+"""Beam search over trajectories (Janner et al. 2021, algorithm 1), batched over environments.
+
+Every plan is a batch of B contexts times K rows; row k of context b is flat row ``b * K + k``. Candidates are
+tiled as published: candidate ``e * beam_width + w`` continues beam w, and beams stand in descending order of
+score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from ttf.interfaces.decoder import Plan
+from ttf.sampling import Sampling, draw
+
+if TYPE_CHECKING:
+    from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.model import SequenceModel, State
+
+
+@dataclass(frozen=True)
+class BeamSettings:
+    """What shapes a search."""
+
+    horizon: int
+    """Transitions to plan, H."""
+
+    beam_width: int
+    """Beams kept after every transition, W."""
+
+    expand: int
+    """Candidates per beam, E."""
+
+    limit: int
+    """Tokens the model is shown at most; beyond, whole transitions are dropped from the left."""
+
+    discount: float
+    """Discount factor of rewards and values."""
+
+    sampling: Sampling
+    """How actions are sampled; observations, rewards and values are greedy."""
+
+    stop: Literal["end", "reference"]
+    """`end`: a plan that predicts the end of the episode earns nothing more. `reference`: as published, the stop
+    token is a token like any other."""
+
+
+class Reader:
+    """The rows of a search, read by the model no sooner than their next token is asked for."""
+
+    def __init__(self, model: SequenceModel, tokens: Tensor, settings: BeamSettings) -> None:
+        self.tokens = tokens  # (R, length): the context, and what has been written since
+        self._model = model
+        self._limit = settings.limit
+        self._capacity = min(settings.limit, tokens.shape[1] + settings.horizon * model.layout.width)
+        self._first = 0  # the first token shown to the model
+        self._state: State | None = None
+        self._logits: Tensor | None = None
+
+    def logits(self) -> Tensor:
+        """Logits (R, V) of the next token."""
+        if self._logits is None:
+            self._logits = self._read()
+        return self._logits
+
+    def write(self, tokens: Tensor) -> None:
+        """Append a token (R,) to every row."""
+        self.tokens = torch.cat([self.tokens, tokens.unsqueeze(1)], dim=1)
+        self._logits = None
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with rows (R',) of the present ones."""
+        self.tokens = self.tokens.index_select(0, rows)
+        self._state = self._state.select(rows) if self._state is not None else None
+        self._logits = self._logits.index_select(0, rows) if self._logits is not None else None
+
+    def _read(self) -> Tensor:
+        """Show the model what it has not read; where the window moved, all of it again from position 0."""
+        rows, length = self.tokens.shape
+        width = self._model.layout.width
+        first = -(-max(0, length - self._limit) // width) * width
+        if self._state is None or first != self._first:
+            self._first, self._state = first, self._model.start(rows, self._capacity)
+        logits, self._state = self._model.step(self.tokens[:, first + self._state.length :], self._state)
+        return logits[:, -1]
+
+
+@dataclass
+class _Rows:
+    """What a search remembers of every row beside its tokens."""
+
+    returns: Tensor  # (R,) discounted sum of the predicted rewards
+    score: Tensor  # (R,) the same and the discounted value after them
+    ended: Tensor  # (R,) bool: the plan has reached the end of the episode
+
+    def select(self, rows: Tensor) -> _Rows:
+        return _Rows(*(x.index_select(0, rows) for x in (self.returns, self.score, self.ended)))
+
+
+class BeamSearch:
+    """One search engine for every decoder."""
+
+    def __init__(self, model: SequenceModel, discretizer: Discretizer, settings: BeamSettings) -> None:
+        self.model = model
+        self.discretizer = discretizer
+        self.layout = model.layout
+        self.settings = settings
+        self._forbidden = self._forbidden_tokens()
+
+    def uniforms_shape(self, contexts: int) -> tuple[int, int, int, int]:
+        """Shape (H, A, B, W * E) of the random numbers that a plan for ``contexts`` contexts uses."""
+        candidates = self.settings.beam_width * self.settings.expand
+        return (self.settings.horizon, self.layout.action, contexts, candidates)
+
+    @torch.inference_mode()
+    def plan(self, context: Tensor, uniforms: Tensor) -> Plan:
+        """Plan from contexts (B, n * D + O) int64 with uniform numbers in [0, 1) of ``uniforms_shape``."""
+        settings, contexts = self.settings, len(context)
+        reader = Reader(self.model, context, settings)
+        zeros = uniforms.new_zeros(contexts)
+        rows = _Rows(zeros, zeros, zeros.bool())
+        for t in range(settings.horizon):
+            self._expand(reader, rows_per_context=len(rows.score) // contexts, contexts=contexts)
+            rows = rows.select(self._parents(len(rows.score) // contexts, contexts, context.device))
+            self._act(reader, rows, uniforms[t].flatten(1))
+            self._score(reader, rows, t)
+            best = self._best(rows.score, contexts)
+            reader.select(best)
+            rows = rows.select(best)
+            if t < settings.horizon - 1:
+                self._observe(reader, rows)
+        start = context.shape[1] - self.layout.observation
+        winners = torch.arange(contexts, device=context.device) * settings.beam_width
+        tokens = reader.tokens[winners, start:].reshape(contexts, settings.horizon, self.layout.width)
+        return Plan(tokens, rows.score[winners])
+
+    def _parents(self, beams: int, contexts: int, device: torch.device) -> Tensor:
+        """Which row each candidate continues, flat (B * W * E,); a single first beam stands for W equal ones."""
+        candidates = torch.arange(self.settings.beam_width * self.settings.expand, device=device)
+        first = torch.arange(contexts, device=device).unsqueeze(1) * beams
+        return (first + candidates % beams).flatten()
+
+    def _expand(self, reader: Reader, rows_per_context: int, contexts: int) -> None:
+        reader.logits()  # read once per beam, not once per candidate
+        reader.select(self._parents(rows_per_context, contexts, reader.tokens.device))
+
+    def _act(self, reader: Reader, rows: _Rows, uniforms: Tensor) -> None:
+        """Sample the action tokens with uniforms (A, R)."""
+        for column, numbers in zip(range(self.layout.width)[self.layout.actions], uniforms, strict=True):
+            logits = self._masked(reader.logits(), column)
+            self._write(reader, rows, draw(self.settings.sampling.probabilities(logits), numbers))
+
+    def _score(self, reader: Reader, rows: _Rows, t: int) -> None:
+        """Write reward and value greedily; score rows by their expectations."""
+        reward, value = (self._predict(reader, rows, column) for column in (self.layout.reward, self.layout.value))
+        discount = self.settings.discount
+        rows.returns = rows.returns + discount**t * reward
+        rows.score = rows.returns + discount ** (t + 1) * value
+
+    def _predict(self, reader: Reader, rows: _Rows, column: int) -> Tensor:
+        """Write the likeliest token of a column; its expected value (R,), 0 where the plan has ended."""
+        logits = self._masked(reader.logits(), column) / self.settings.sampling.temperature
+        probabilities = logits.softmax(-1)[:, : self.discretizer.bins]
+        self._write(reader, rows, logits.argmax(-1))
+        return self.discretizer.expectation(probabilities, column).masked_fill(rows.ended, 0.0)
+
+    def _observe(self, reader: Reader, rows: _Rows) -> None:
+        """Write the likeliest next observation, or the end of the episode."""
+        for column in range(self.layout.width)[self.layout.observations]:
+            tokens = self._masked(reader.logits(), column).argmax(-1)
+            if column == 0 and self.settings.stop == "end":
+                rows.ended = rows.ended | (tokens == self.discretizer.stop)
+            self._write(reader, rows, tokens)
+
+    def _write(self, reader: Reader, rows: _Rows, tokens: Tensor) -> None:
+        reader.write(tokens.masked_fill(rows.ended, self.discretizer.stop))
+
+    def _masked(self, logits: Tensor, column: int) -> Tensor:
+        """Logits without the tokens that cannot stand in a column."""
+        forbidden = self._forbidden[column]
+        return logits if forbidden is None else logits.masked_fill(forbidden, -torch.inf)
+
+    def _forbidden_tokens(self) -> list[Tensor | None]:
+        """Per column the dead bins, and the stop token where an episode cannot end: (V,) bool, None if none."""
+        forbidden = torch.zeros(self.layout.width, self.discretizer.vocabulary, dtype=torch.bool)
+        forbidden[:, : self.discretizer.bins] = ~self.discretizer.live.cpu()
+        forbidden[1:, self.discretizer.stop] = self.settings.stop == "end"
+        device = self.discretizer.live.device
+        return [row.to(device) if row.any() else None for row in forbidden]
+
+    def _best(self, scores: Tensor, contexts: int) -> Tensor:
+        """Flat indices (B * W,) of every context's best candidates, best first."""
+        best = scores.view(contexts, -1).topk(self.settings.beam_width, dim=1).indices
+        first = torch.arange(contexts, device=scores.device).unsqueeze(1) * (len(scores) // contexts)
+        return (first + best).flatten()

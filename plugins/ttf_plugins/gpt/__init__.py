@@ -1,0 +1,61 @@
+"""The Transformer of the paper: per-dimension embeddings and heads, hidden value columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ttf import hookimpl
+from ttf.component import Component, ModelConfig
+
+if TYPE_CHECKING:
+    from ttf.interfaces.model import SequenceModel
+    from ttf.layout import Layout
+
+ttf_api = "1"
+
+
+class GPTConfig(ModelConfig):
+    """The published Transformer decoder (Janner et al. 2021, section 3.1 and appendix A)."""
+
+    kind: Literal["gpt"] = "gpt"
+    """A GPT with an embedding table and an output head for every column of the transition."""
+
+    layers: Annotated[int, Field(ge=1, le=64)] = 4
+    """Transformer blocks."""
+
+    heads: Annotated[int, Field(ge=1, le=64)] = 4
+    """Attention heads per block; must divide `width`."""
+
+    width: Annotated[int, Field(ge=1, le=8192)] = 128
+    """Width of the residual stream."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Dropout on embeddings and on what each block adds."""
+
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Dropout on attention weights; the dearest part of training, 0 makes it faster."""
+
+    value_leak: Literal["reference", "blocked"] = "reference"
+    """Past value tokens are hidden from every other position; in the published code the position of a value token
+    itself still reads it, when it predicts the next state (`reference`). `blocked` closes that leak."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> GPTConfig:
+        if self.width % self.heads:
+            message = f"width {self.width} must be a multiple of heads {self.heads}"
+            raise ValueError(message)
+        return self
+
+    def build(self, layout: Layout, bins: int) -> SequenceModel:
+        """Make the model with fresh weights."""
+        from ttf_plugins.gpt.gpt import GPT
+
+        return GPT(self, layout, bins)
+
+
+@hookimpl
+def ttf_components() -> list[type[Component]]:
+    """Offer the model."""
+    return [GPTConfig]

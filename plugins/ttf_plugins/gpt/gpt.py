@@ -1,0 +1,230 @@
+"""GPT: a Transformer decoder over transitions, with exact incremental decoding."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  (the field's name for it)
+
+from ttf.interfaces.model import SequenceModel, State, linear_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ttf.layout import Layout
+    from ttf_plugins.gpt import GPTConfig
+
+
+@dataclass(frozen=True)
+class GPTState:
+    """Keys and values of the visible tokens read so far; value tokens are queries only and leave none."""
+
+    keys: tuple[Tensor, ...]
+    """A layer each: (B, heads, capacity, width / heads), of which the first ``visible`` are filled."""
+
+    values: tuple[Tensor, ...]
+    """As ``keys``."""
+
+    length: int
+    """Tokens read."""
+
+    visible: int
+    """Tokens stored."""
+
+    def select(self, rows: Tensor) -> GPTState:
+        """The state in which new row ``i`` continues old row ``rows[i]``."""
+        return replace(
+            self,
+            keys=tuple(self._gather(buffer, rows) for buffer in self.keys),
+            values=tuple(self._gather(buffer, rows) for buffer in self.values),
+        )
+
+    def _gather(self, buffer: Tensor, rows: Tensor) -> Tensor:
+        _, heads, capacity, size = buffer.shape
+        selected = buffer.new_empty(len(rows), heads, capacity, size)
+        selected[:, :, : self.visible] = buffer[:, :, : self.visible].index_select(0, rows)
+        return selected
+
+    def appended(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store what a layer makes of new tokens; all its keys and values (B, heads, visible', size)."""
+        end = self.visible + keys.shape[2]
+        self.keys[layer][:, :, self.visible : end] = keys
+        self.values[layer][:, :, self.visible : end] = values
+        return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Where the tokens being read stand, and which keys they see."""
+
+    kept: Tensor | None
+    """Indices of the new tokens that leave keys; None if all do."""
+
+    mask: Tensor | None
+    """(n, stored) bool: the keys each new token sees; None if all."""
+
+    state: GPTState | None
+    """What was read before; None for a whole sequence at once."""
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with one fused projection."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.dropout = config.attention_dropout
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.proj = nn.Linear(config.width, config.width)
+        self.residual_dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, reading: Reading, layer: int) -> Tensor:
+        """What the tokens x (B, n, width) gather from those they see."""
+        batch, length, width = x.shape
+        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, heads, n, size)
+        if reading.kept is not None:
+            k, v = k.index_select(2, reading.kept), v.index_select(2, reading.kept)
+        if reading.state is not None:
+            k, v = reading.state.appended(layer, k, v)
+        dropout = self.dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=reading.mask, dropout_p=dropout)
+        out: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, length, width))
+        return self.residual_dropout(out)  # type: ignore[no-any-return]  # nn.Module calls are untyped
+
+
+class Block(nn.Module):
+    """Pre-norm attention and a two-layer perceptron, both added to the residual stream."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.ln1 = nn.LayerNorm(config.width)
+        self.ln2 = nn.LayerNorm(config.width)
+        self.attn = Attention(config)
+        self.mlp = nn.Sequential(
+            nn.Linear(config.width, 4 * config.width),
+            nn.GELU(),
+            nn.Linear(4 * config.width, config.width),
+            nn.Dropout(config.dropout),
+        )
+
+    def forward(self, x: Tensor, reading: Reading, layer: int) -> Tensor:
+        """The residual stream x (B, n, width) after this block."""
+        x = x + self.attn(self.ln1(x), reading, layer)
+        return x + self.mlp(self.ln2(x))  # type: ignore[no-any-return]  # nn.Module calls are untyped
+
+
+class GPT(SequenceModel):
+    """The published model: a table and a head per column, absolute positions, value tokens hidden as keys."""
+
+    def __init__(self, config: GPTConfig, layout: Layout, bins: int) -> None:
+        super().__init__(layout, bins, config.context)
+        self.config = config
+        self.tok_emb = nn.Embedding(bins * layout.width + 1, config.width)  # the last row is the stop token
+        self.pos_emb = nn.Parameter(torch.zeros(1, self.block, config.width))
+        self.drop = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.ln_f = nn.LayerNorm(config.width)
+        self.head = Heads(layout.width, bins + 1, config.width)
+        self.register_buffer("slots", torch.tensor(layout.slots(self.block)), persistent=False)
+        self.register_buffer("kept", torch.nonzero(self.slots != layout.value)[:, 0], persistent=False)
+        self.apply(_initialise)
+
+    slots: Tensor
+    """Buffer (block,): the slot of every position."""
+
+    kept: Tensor
+    """Buffer: the positions that are keys, all but those of value tokens."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (B, L, bins + 1) for tokens (B, L)."""
+        return self._read(tokens, 0, None)
+
+    def start(self, batch: int, capacity: int) -> State:
+        """An empty state for ``batch`` sequences of at most ``capacity`` tokens."""
+        size = self.config.width // self.config.heads
+        stored = self._visible(capacity)
+        weight = self.pos_emb
+        buffers = [weight.new_empty(batch, self.config.heads, stored, size) for _ in range(2 * self.config.layers)]
+        return GPTState(tuple(buffers[::2]), tuple(buffers[1::2]), length=0, visible=0)
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits (B, n, bins + 1) of tokens (B, n) that follow ``state``, and the state after them."""
+        if not isinstance(state, GPTState):
+            message = f"a GPT continues the states it started, found {type(state).__name__}"
+            raise TypeError(message)
+        length = state.length + tokens.shape[1]
+        logits = self._read(tokens, state.length, state)
+        return logits, replace(state, length=length, visible=self._visible(length))
+
+    def decayed_parameters(self) -> Iterable[nn.Parameter]:
+        """Weights of the linear maps and of the heads."""
+        return [*linear_weights(self), self.head.weight]
+
+    def _visible(self, length: int) -> int:
+        """How many of the first ``length`` tokens leave keys."""
+        return length - length // self.layout.width
+
+    def _read(self, tokens: Tensor, start: int, state: GPTState | None) -> Tensor:
+        end = start + tokens.shape[1]
+        if end > self.block:
+            message = f"{end} tokens, but this model reads at most {self.block}"
+            raise ValueError(message)
+        reading = self._reading(start, end, state)
+        x = self.drop(self._embed(tokens, start, end))
+        for layer, block in enumerate(self.blocks):
+            x = block(x, reading, layer)
+        logits: Tensor = self.head(self.ln_f(x), start)
+        return logits
+
+    def _embed(self, tokens: Tensor, start: int, end: int) -> Tensor:
+        slots = self.slots[start:end]
+        rows = torch.where(tokens == self.bins, self.bins * self.layout.width, tokens + slots * self.bins)
+        embedded: Tensor = self.tok_emb(rows)
+        if self.config.value_leak == "blocked":
+            embedded = embedded * (slots != self.layout.value).unsqueeze(-1)
+        return embedded + self.pos_emb[:, start:end]
+
+    def _reading(self, start: int, end: int, state: GPTState | None) -> Reading:
+        """Keys are the positions that are no value slots; a token sees those up to its own position."""
+        before, visible = self._visible(start), self._visible(end)
+        kept = self.kept[before:visible] - start if visible - before < end - start else None
+        if end - start == 1:
+            return Reading(kept, None, state)
+        first = 0 if state is not None else before
+        queries = torch.arange(start, end, device=self.kept.device)
+        return Reading(kept, self.kept[first:visible] <= queries.unsqueeze(1), state)
+
+
+class Heads(nn.Module):
+    """A linear map to logits for every slot; the head of slot s predicts slot s + 1."""
+
+    def __init__(self, slots: int, vocabulary: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(slots, vocabulary, width))
+        for weight in self.weight:
+            nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+
+    def forward(self, x: Tensor, start: int) -> Tensor:
+        """Logits (B, n, V) of x (B, n, width) at positions ``start ..``."""
+        slots, vocabulary, width = self.weight.shape
+        batch, length, _ = x.shape
+        if length == 1:
+            return F.linear(x, self.weight[start % slots])
+        left = start % slots
+        transitions = -(-(left + length) // slots)
+        x = F.pad(x, (0, 0, left, transitions * slots - left - length))  # to whole transitions
+        x = x.view(batch * transitions, slots, width).transpose(0, 1)  # (D, B * transitions, width)
+        logits = torch.bmm(x, self.weight.transpose(1, 2)).transpose(0, 1)
+        return logits.reshape(batch, -1, vocabulary)[:, left : left + length]
+
+
+def _initialise(module: nn.Module) -> None:
+    """N(0, 0.02) weights and zero biases; the heads keep their own."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
