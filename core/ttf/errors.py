@@ -5,8 +5,9 @@ TtfError
 ├── DataError       3   a data set is missing, malformed or unusable
 ├── PluginError     4   a plugin cannot be loaded or breaks its contract
 ├── DivergedError   5   training produced a loss that is not finite
-└── ResourceError   6   disk, memory or a device is missing
-    └── CheckpointError   a checkpoint is corrupt or does not fit
+├── ResourceError   6   disk, memory or a device is missing
+│   └── CheckpointError   a checkpoint is corrupt or does not fit
+└── Interrupted     130 or 143   SIGINT or SIGTERM
 """
 
 from __future__ import annotations
@@ -56,6 +57,18 @@ class ResourceError(TtfError):
 
 class CheckpointError(ResourceError):
     """A checkpoint is missing, corrupt or made for something else."""
+
+
+class Interrupted(TtfError):  # noqa: N818  (an event, not an error)
+    """A signal ended the run; what was finished is saved.
+
+    Args:
+        exit_code: 130 for SIGINT, 143 for SIGTERM.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("interrupted; continue with --resume")
+        self.exit_code = exit_code  # type: ignore[misc]  # the one error whose code is known only when it happens
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

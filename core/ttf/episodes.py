@@ -1,0 +1,157 @@
+"""Rows of a data set, their split by episode, and training windows fetched by index from tokens on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from scipy.signal import lfilter
+from torch import Tensor
+
+from ttf.errors import DataError, ResourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ttf.interfaces.data import Episode
+    from ttf.interfaces.discretizer import Discretizer
+    from ttf.layout import Layout
+
+ENCODED_AT_ONCE = 65_536
+"""Rows discretized per call, so that tokenising needs little memory beside the rows."""
+
+
+def returns_after(rewards: NDArray[np.floating], discount: float) -> NDArray[np.float64]:
+    """The value column: V_t = sum over k >= 1 of discount^(k-1) r_(t+k), without r_t (facts of the published code).
+
+    Args:
+        rewards: (T,).
+        discount: discount factor.
+    """
+    returns = lfilter([1.0], [1.0, -discount], np.asarray(rewards, dtype=np.float64)[::-1])[::-1]
+    return np.append(returns[1:], 0.0)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All transitions of some episodes, one after the other."""
+
+    layout: Layout
+    values: NDArray[np.float32]  # (N, D)
+    lengths: NDArray[np.int64]  # (E,)
+    terminated: NDArray[np.bool_]  # (E,)
+
+    def select(self, episodes: NDArray[np.int64]) -> Rows:
+        """The rows of some episodes, in the order given."""
+        ends = self.lengths.cumsum()
+        pieces = [self.values[ends[i] - self.lengths[i] : ends[i]] for i in episodes]
+        values = np.concatenate([self.values[:0], *pieces])
+        return Rows(self.layout, values, self.lengths[episodes], self.terminated[episodes])
+
+
+def make_rows(episodes: Sequence[Episode], layout: Layout, discount: float, terminal_penalty: float | None) -> Rows:
+    """Join observation, action, reward and value; the penalty replaces the reward of a termination first."""
+    values = [_episode_rows(episode, discount, terminal_penalty) for episode in episodes]
+    lengths = np.array([len(episode) for episode in episodes], dtype=np.int64)
+    terminated = np.array([episode.terminated for episode in episodes], dtype=np.bool_)
+    return Rows(layout, np.concatenate(values), lengths, terminated)
+
+
+def _episode_rows(episode: Episode, discount: float, terminal_penalty: float | None) -> NDArray[np.float32]:
+    rewards = np.array(episode.rewards, dtype=np.float64)
+    if terminal_penalty is not None and episode.terminated:
+        rewards[-1] = terminal_penalty
+    values = returns_after(rewards, discount)
+    return np.column_stack([episode.observations, episode.actions, rewards, values]).astype(np.float32)
+
+
+def split(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Training and held-out rows; whole episodes are held out, at least one if the fraction is not 0.
+
+    Raises:
+        DataError: there are too few episodes to hold any out.
+    """
+    count = len(rows.lengths)
+    held_out = int(np.ceil(fraction * count))
+    if held_out and count < 2:
+        message = "the data has a single episode; set training.validation_fraction to 0 to hold none out"
+        raise DataError(message)
+    order = np.random.default_rng(seed).permutation(count)
+    return rows.select(np.sort(order[held_out:])), rows.select(np.sort(order[:held_out]))
+
+
+class Batch(NamedTuple):
+    """Training windows of T = L * D - 1 tokens."""
+
+    inputs: Tensor  # (B, T) int64
+    targets: Tensor  # (B, T) int64, the inputs one token later
+    mask: Tensor  # (B, T) bool: targets that count
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class Windows:
+    """Every window of ``context`` transitions, ``stride`` steps apart, that starts before an episode's last step.
+
+    Rows past the end of an episode are stop tokens in every column. They count as targets after a termination;
+    after a mere truncation they do not, as nothing is known of what would have come.
+    """
+
+    def __init__(self, tokens: NDArray[np.integer], rows: Rows, *, stop: int, context: int, stride: int) -> None:
+        ends = rows.lengths.cumsum()
+        counts = rows.lengths - 1
+        self._tokens = tokens  # (N, D), usually memory-mapped
+        self._stop = stop
+        self._ends = np.repeat(ends, counts)
+        first = counts.cumsum() - counts
+        self._starts = np.arange(counts.sum()) - np.repeat(first - (ends - rows.lengths), counts)
+        self._terminated = np.repeat(rows.terminated, counts)
+        self._offsets = np.arange(context) * stride
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def batch(self, indices: NDArray[np.int64]) -> Batch:
+        """The windows (B,) of these indices."""
+        rows = self._starts[indices, None] + self._offsets  # (B, L)
+        ends = self._ends[indices, None]
+        tokens = self._tokens[np.minimum(rows, ends - 1)].astype(np.int64)  # (B, L, D)
+        inside = rows < ends
+        tokens[~inside] = self._stop
+        counted = inside | self._terminated[indices, None]
+        flat = torch.from_numpy(tokens).flatten(1)
+        mask = torch.from_numpy(counted.repeat(tokens.shape[2], axis=1))
+        return Batch(flat[:, :-1], flat[:, 1:], mask[:, 1:])
+
+
+def tokenise(rows: Rows, discretizer: Discretizer, file: Path) -> NDArray[np.integer]:
+    """Write the tokens (N, D) of all rows to a file, whole or not at all; returns them memory-mapped.
+
+    Raises:
+        DataError: a value is not finite.
+        ResourceError: the file cannot be written.
+    """
+    dtype = np.uint8 if discretizer.vocabulary <= np.iinfo(np.uint8).max else np.uint16
+    partial = file.with_name(f".{file.name}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        tokens = open_memmap(partial, mode="w+", dtype=dtype, shape=rows.values.shape)
+        for start in range(0, len(tokens), ENCODED_AT_ONCE):
+            piece = torch.from_numpy(rows.values[start : start + ENCODED_AT_ONCE])
+            tokens[start : start + len(piece)] = discretizer.encode(piece).numpy()
+        tokens.flush()
+        partial.replace(file)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        message = f"{file}: the tokens cannot be written: {error.strerror or error}"
+        raise ResourceError(message) from error
+    mapped: NDArray[np.integer] = np.load(file, mmap_mode="r")
+    return mapped
