@@ -1,0 +1,166 @@
+"""Discretizers made of edges: give the bins of one column, and the rest of the contract follows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ttf.errors import DataError
+from ttf.interfaces.discretizer import Discretizer
+
+if TYPE_CHECKING:
+    from ttf.layout import Layout
+
+_CHUNK = 65_536  # rows encoded at once: the copy of a chunk stays in the cache
+_LARGEST = torch.nextafter(torch.tensor(torch.finfo(torch.float32).max), torch.tensor(0.0))  # leaves room for an edge
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The K bins of one column; bin k holds the values from edge k up to, but not including, edge k + 1."""
+
+    edges: Tensor
+    """(K + 1,) float32, not decreasing; the last bin includes its upper edge."""
+
+    representatives: Tensor
+    """(K,) float32: what the bins decode as."""
+
+
+class EdgeDiscretizer(Discretizer):
+    """A discretizer that searches edges; a subclass only says which bins a column has.
+
+    Values are float32 inside, whatever they came as. Columns of fewer than ``bins`` bins have dead ones at the
+    end, whose edges and representatives repeat the last live bin's.
+    """
+
+    edges: Tensor
+    """Buffer (D, bins + 1) float32."""
+
+    representatives: Tensor
+    """Buffer (D, bins) float32."""
+
+    def __init__(self, layout: Layout, bins: int, *, nudge: bool = False) -> None:
+        """Allocate the bins.
+
+        Args:
+            layout: columns of a row.
+            bins: bins per column at most.
+            nudge: whether 1e-8 + 1e-5 |x| is added to a value before it is searched, as some published code does.
+        """
+        super().__init__(layout, bins)
+        self.nudge = nudge
+        self.register_buffer("edges", torch.zeros(layout.width, bins + 1))
+        self.register_buffer("representatives", torch.zeros(layout.width, bins))
+        self.register_buffer("live", torch.zeros(layout.width, bins, dtype=torch.bool))
+
+    @abstractmethod
+    def column(self, values: Tensor) -> Bins:
+        """At most ``bins`` bins for a column's values (N,), finite float32 in any order, N at least 1."""
+
+    def fit(self, rows: Tensor) -> None:
+        """Ask :meth:`column` for the bins of every column of rows (N, D)."""
+        if rows.ndim != 2 or rows.shape[1] != self.layout.width or len(rows) == 0:
+            message = f"discretizer: rows are {tuple(rows.shape)}; expected (1 or more, {self.layout.width})"
+            raise DataError(message)
+        values = self._checked(rows, 0).cpu()
+        for index in range(self.layout.width):
+            self._set(index, self.column(values[:, index].clamp(max=_LARGEST.item())))
+
+    def _set(self, index: int, bins: Bins) -> None:
+        """Store the bins of a column, the unused upper ones dead."""
+        count = len(bins.representatives)
+        live = bins.edges[1:] > bins.edges[:-1]
+        live[[0, -1]] = True  # values outside the edges are clipped to these, whatever their width
+        self.edges[index, : count + 1] = bins.edges
+        self.edges[index, count + 1 :] = bins.edges[-1]
+        self.representatives[index, :count] = bins.representatives
+        self.representatives[index, count:] = bins.representatives[-1]
+        self.live[index, :count] = live
+        self.live[index, count:] = False
+
+    def encode(self, values: Tensor, at: int = 0) -> Tensor:
+        """Tokens (..., d) int64 of values (..., d)."""
+        width = values.shape[-1]
+        rows = self._checked(values, at).reshape(-1, width)
+        inner = self.edges[at : at + width, 1:-1].contiguous()  # (d, bins - 1)
+        last = _last(self.live[at : at + width])[:, None]  # (d, 1)
+        tokens = torch.empty(rows.shape, dtype=torch.int64, device=rows.device)
+        for start in range(0, len(rows), _CHUNK):
+            columns = rows[start : start + _CHUNK].T.contiguous()  # (d, n)
+            if self.nudge:
+                columns = columns + (1e-8 + 1e-5 * columns.abs())
+            found = torch.searchsorted(inner, columns, right=True, out_int32=True)
+            tokens[start : start + _CHUNK] = torch.minimum(found, last).T
+        return tokens.reshape(values.shape)
+
+    def decode(self, tokens: Tensor, at: int = 0) -> Tensor:
+        """Representatives (..., d) float32 of tokens (..., d)."""
+        width = tokens.shape[-1]
+        table = self.representatives[at : at + width]  # (d, bins)
+        columns = torch.arange(width, device=tokens.device)
+        return table[columns, tokens.clamp(max=self.bins - 1)]
+
+    def expectation(self, probabilities: Tensor, at: int) -> Tensor:
+        """Sum (...) of representatives weighted by probabilities (..., bins), in float32 or better."""
+        return (probabilities * self.representatives[at]).sum(-1)
+
+    def outside(self, values: Tensor, at: int = 0) -> Tensor:
+        """Which values (..., d) lie below the first or above the last edge of their column."""
+        edges = self.edges[at : at + values.shape[-1]]
+        return (values < edges[:, 0]) | (values > edges[:, -1])
+
+    def _checked(self, values: Tensor, at: int) -> Tensor:
+        """The values as float32.
+
+        Raises:
+            DataError: one is not finite.
+        """
+        values = values.to(torch.float32)
+        if values.numel() == 0 or torch.isfinite(torch.stack(torch.aminmax(values))).all():
+            return values
+        rows = values.reshape(-1, values.shape[-1])
+        row, column = (~torch.isfinite(rows)).nonzero()[0].tolist()
+        name, found = self.layout.names[at + column], rows[row, column].item()
+        message = f"discretizer: row {row}, column {at + column} ({name}) is {found}; expected a finite float32"
+        raise DataError(message)
+
+
+def grouped_bins(values: Tensor, groups: Tensor) -> Bins:
+    """A bin per group of neighbouring values, its edges halfway to the next group.
+
+    A bin's representative is the middle of its own values; a group of one value decodes as exactly that value.
+
+    Args:
+        values: distinct values (M,) float32, increasing.
+        groups: their groups (M,), not decreasing.
+    """
+    ends = groups[1:] != groups[:-1]
+    firsts = torch.cat([values[:1], values[1:][ends]])  # (K,)
+    lasts = torch.cat([values[:-1][ends], values[-1:]])  # (K,)
+    between = midpoints(lasts[:-1], firsts[1:])
+    lower = torch.cat([values[:1], torch.where(between > lasts[:-1], between, firsts[1:])])
+    upper = torch.maximum(values[-1:], torch.nextafter(lower[-1:], lower.new_tensor(torch.inf)))
+    return Bins(torch.cat([lower, upper]), midpoints(firsts, lasts))
+
+
+def few_values(values: Tensor, bins: int) -> Bins | None:
+    """A bin for each distinct value of values (N,) in any order, or None if there are more than ``bins``."""
+    if len(values[: 16 * bins].unique()) > bins:
+        return None
+    distinct = values.unique()
+    return grouped_bins(distinct, torch.arange(len(distinct))) if len(distinct) <= bins else None
+
+
+def midpoints(low: Tensor, high: Tensor) -> Tensor:
+    """Halfway between float32 tensors, without overflow."""
+    return ((low.double() + high.double()) / 2).float()
+
+
+def _last(live: Tensor) -> Tensor:
+    """Index (D,) int32 of the last live bin of every column of live (D, bins)."""
+    bins = torch.arange(live.shape[1], dtype=torch.int32, device=live.device)
+    return (live * bins).amax(1)
