@@ -1,0 +1,67 @@
+"""Learning curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ttf_plugins.html.paper import BLUE, GREEN, INK, PURPLE, RED, WIDTH, Picture, draw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ttf_plugins.html.documents import Metric
+
+_PARTS = (
+    ("loss_observation", "observation", BLUE),
+    ("loss_action", "action", RED),
+    ("loss_reward", "reward", GREEN),
+    ("loss_value", "value", PURPLE),
+)
+
+
+def curves_picture(metrics: Sequence[Metric]) -> Picture:
+    """Losses, learning rate and gradient norm over the updates."""
+    train = [record for record in metrics if record.kind == "train"]
+    held_out = [record for record in metrics if record.kind == "validation"]
+
+    def paint(figure: Figure) -> None:
+        (losses, parts), (rate, norm) = figure.subplots(2, 2, sharex=True)
+        _line(losses, train, "loss", "training", BLUE)
+        _line(losses, held_out, "loss", "validation", RED, marker="o")
+        _dress(losses, "Loss", "nats per token, weighted")
+        for field, label, color in _PARTS:
+            _line(parts, held_out, field, label, color, marker="o")
+        _dress(parts, "Validation loss by part", "nats per token")
+        _line(rate, train, "learning_rate", "", INK)
+        _dress(rate, "Learning rate", "learning rate")
+        rate.set_ylim(bottom=0)
+        _line(norm, train, "gradient_norm", "", INK)
+        _dress(norm, "Gradient norm, before clipping", "Euclidean norm")
+        for axes in (rate, norm):
+            axes.set_xlabel("update")
+
+    return Picture(
+        "Learning curves",
+        "Training loss on the batches it was computed on; validation loss on held-out episodes, as a whole and by "
+        "the part of the transition that is predicted.",
+        draw(WIDTH, 4.4, paint),
+    )
+
+
+def _line(axes: Axes, records: Sequence[Metric], field: str, label: str, color: str, marker: str = "") -> None:
+    points = [(record.step, value) for record in records if (value := getattr(record, field)) is not None]
+    if points:
+        steps, values = zip(*points, strict=True)
+        axes.plot(steps, values, label=label, color=color, marker=marker, markersize=2.8, linewidth=1.1)
+
+
+def _dress(axes: Axes, title: str, label: str) -> None:
+    axes.set_title(title)
+    axes.set_ylabel(label)
+    if len(axes.lines) == 0:
+        axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color="#888888")
+    elif any(not str(line.get_label()).startswith("_") for line in axes.lines):
+        axes.legend()

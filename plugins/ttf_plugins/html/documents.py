@@ -1,0 +1,165 @@
+"""The documents of a run folder, as far as the report shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Document(BaseModel):
+    """A mapping in a run folder; fields this report does not use are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), validate_by_name=True)
+
+
+class Estimate(Document):
+    """An estimate with its 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+    count: int | None = None
+
+
+class PolicyResult(Document):
+    """One row of the table of results."""
+
+    policy: str
+    episodes: int
+    returns: Estimate = Field(validation_alias="return")
+    steps: Estimate
+    success: Estimate | None = None
+
+
+class Difference(Document):
+    """A policy minus a baseline, over the same seeds."""
+
+    policy: str
+    against: str
+    returns: Estimate | None = Field(default=None, validation_alias="return")
+    steps: Estimate | None = None
+
+
+class Result(Document):
+    """The table of results, the planner first."""
+
+    policies: list[PolicyResult] = []
+    paired: list[Difference] = []
+
+
+class EpisodeRecord(Document):
+    """One evaluation episode."""
+
+    policy: str
+    episode: int
+    seed: int
+    returns: float = Field(validation_alias="return")
+    steps: int
+    success: bool | None = None
+
+
+class Metric(Document):
+    """A training or validation record; which figures it has depends on its kind."""
+
+    kind: str
+    step: int
+    loss: float | None = None
+    loss_observation: float | None = None
+    loss_action: float | None = None
+    loss_reward: float | None = None
+    loss_value: float | None = None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
+
+
+class Column(Document):
+    """What the discretizer made of one column."""
+
+    name: str
+    live: int
+    dead: int
+    low: float
+    high: float
+    error_mean: float
+    error_max: float
+    range: float
+    clipped_validation: float | None = None
+    entropy_bits: float | None = None
+
+
+class Acting(Document):
+    """Values outside the fitted range while acting."""
+
+    clipped: int
+    encoded: int
+
+
+class DiscretizerInfo(Document):
+    """The discretizer, column by column."""
+
+    kind: str = "unnamed"
+    bins: int | None = None
+    columns: list[Column] = []
+    acting: Acting | None = None
+
+
+class Spread(Document):
+    """How a figure of the data's episodes is spread."""
+
+    mean: float
+    std: float
+    min: float
+    max: float
+
+
+class DataInfo(Document):
+    """Where the data came from, and how much of it there is."""
+
+    id: str
+    sha256: str | None = None
+    details: dict[str, Any] = {}
+    episodes: int | None = None
+    steps: int | None = None
+    returns: Spread | None = Field(default=None, validation_alias="return")
+    length: Spread | None = None
+
+
+class LayoutInfo(Document):
+    """The columns of a transition."""
+
+    observation: int
+    action: int
+    names: list[str] = []
+
+
+class ModelInfo(Document):
+    """The trained model."""
+
+    parameters: int
+    kind: str
+
+
+class Git(Document):
+    """The state of the repository the run came from."""
+
+    commit: str
+    dirty: bool = False
+
+
+class RunInfo(Document):
+    """What was run, with what, and where."""
+
+    recipe: str | None = None
+    seed: int | None = None
+    device: str | None = None
+    created: str | None = None
+    finished: str | None = None
+    command: str | None = None
+    versions: dict[str, str | None] = {}
+    git: Git | None = None
+    machine: dict[str, Any] = {}
+    data: DataInfo | None = None
+    layout: LayoutInfo | None = None
+    model: ModelInfo | None = None
+    timings: dict[str, float] = {}
