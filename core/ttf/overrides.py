@@ -1,0 +1,82 @@
+"""Apply ``--set path=value`` to a recipe before it is checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ttf.source import Place, Problem, dotted, look_up, problems_error, shown
+from ttf.yaml_source import read_text
+
+if TYPE_CHECKING:
+    from ttf.source import Keys, Source
+
+
+def apply_override(source: Source, override: str, rank: int) -> None:
+    """Put the value of ``path=value`` into the source; missing sections are made, other problems noted.
+
+    The value is YAML: ``decoder.beam_width=64``, ``reporters.0.kind=html``, ``data={kind: minari}``. In a list, an
+    index may be one past the end.
+
+    Raises:
+        RecipeError: the value is not YAML.
+    """
+    label = override if override.isprintable() and len(override) <= 200 else shown(override)
+    place = Place(rank, 0, 0, f"--set {label}")
+    path, equals, value = override.partition("=")
+    names = path.strip().split(".")
+    if not equals or not all(names):
+        raise problems_error([*source.problems, Problem(place, "must be written as path=value")])
+    _graft(source, names, value, place)
+
+
+def _graft(source: Source, names: list[str], value: str, place: Place) -> None:
+    if source.data is None:
+        source.data = {}
+    node: object = source.data
+    at: Keys = ()
+    for name in names[:-1]:
+        key = _key(source, node, name, at, place)
+        if key is None:
+            return
+        if look_up(node, (key,)) is None:
+            _put(node, key, {})
+            source.keys[*at, key] = source.values[*at, key] = place
+        node, at = look_up(node, (key,)), (*at, key)
+    key = _key(source, node, names[-1], at, place)
+    if key is not None:
+        at = (*at, key)
+        fragment = read_text(value, lambda _line, _column: place, at)
+        _put(node, key, fragment.data)
+        _forget(source, at)
+        source.keys[at] = place
+        source.values |= {at: place} | fragment.values
+        source.keys |= fragment.keys
+        source.refused |= fragment.refused
+        source.problems += fragment.problems
+
+
+def _key(source: Source, node: object, name: str, at: Keys, place: Place) -> str | int | None:
+    """The name as a key of the node: a field or an index; None, with a problem noted, if it cannot be one."""
+    if isinstance(node, dict):
+        return name
+    if isinstance(node, list):
+        if name.isdecimal() and int(name[:9]) <= len(node):
+            return int(name)
+        source.note(place, f"no item {shown(name)} in a list of {len(node)}", at)
+    else:
+        source.note(place, f"{dotted(at) or 'the recipe'} is not a section, so it has no {shown(name)}")
+    return None
+
+
+def _put(node: object, key: str | int, value: object) -> None:
+    if isinstance(node, dict):
+        node[key] = value
+    elif isinstance(node, list) and isinstance(key, int):
+        node[key : key + 1] = [value]
+
+
+def _forget(source: Source, at: Keys) -> None:
+    for places in (source.values, source.keys):
+        for known in [known for known in places if known[: len(at)] == at]:
+            del places[known]
+    source.refused = {known for known in source.refused if known[: len(at)] != at}

@@ -1,0 +1,172 @@
+"""Recipe: everything a run is made from, read from a file and checked against the installed components."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+from pydantic import Field, ValidationError, create_model
+
+from ttf.component import (
+    SLOTS,
+    BaselineConfig,
+    Component,
+    DataConfig,
+    DecoderConfig,
+    DiscretizerConfig,
+    EnvironmentConfig,
+    ModelConfig,
+    ReporterConfig,
+    Section,
+)
+from ttf.overrides import apply_override
+from ttf.requirements import check_kinds, check_requirements
+from ttf.sections import EvaluationConfig, TrainingConfig
+from ttf.wording import note_validation_errors
+from ttf.yaml_source import read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ttf.registry import Registry
+    from ttf.source import Keys, Source
+
+
+class Recipe(Section):
+    """Everything a run is made from; what is not said takes its default."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
+    """Name of the run folder: letters, digits, `_` and `-`."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Where all randomness of the run comes from."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")] = "auto"
+    """Where to compute: `cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes a GPU if there is one."""
+
+    data: DataConfig
+    """Where the episodes come from."""
+
+    discretizer: DiscretizerConfig | None = None
+    """How a row becomes tokens."""
+
+    model: ModelConfig | None = None
+    """The sequence model."""
+
+    training: TrainingConfig | None = None
+    """How the model is trained."""
+
+    decoder: DecoderConfig | None = None
+    """The planner."""
+
+    environment: EnvironmentConfig | None = None
+    """Where the planner and the baselines act."""
+
+    evaluation: EvaluationConfig | None = None
+    """How they are evaluated."""
+
+    baselines: list[BaselineConfig] = Field(default=[], max_length=100)
+    """Policies that stand beside the planner in the results."""
+
+    reporters: list[ReporterConfig] = Field(default=[], max_length=100)
+    """What is done with metrics and results; none unless listed."""
+
+
+def recipe_model(kinds: Mapping[str, Iterable[type[Component]]]) -> type[Recipe]:
+    """Recipe, narrowed so that each slot is a union of the component classes given for it, told apart by kind."""
+    fields: dict[str, Any] = {  # field definitions; create_model is not typed for them
+        "training": (TrainingConfig, _narrowed("training")),
+        "evaluation": (EvaluationConfig, _narrowed("evaluation")),
+    }
+    for slot, (_, several) in SLOTS.items():
+        if classes := tuple(kinds[slot]):
+            one: Any = Annotated[Union[classes], Field(discriminator="kind")]  # noqa: UP007  (made at run time)
+            fields[slot] = (list[one] if several else one, _narrowed(slot))
+    narrowed: type[Recipe] = create_model("Recipe", __base__=Recipe, __doc__=Recipe.__doc__, **fields)
+    return narrowed
+
+
+def _narrowed(name: str) -> Any:  # noqa: ANN401  (what pydantic.Field returns)
+    """The field without None among its values: a section is there, or it is left out."""
+    field = Recipe.model_fields[name]
+    default = ... if field.is_required() else field.default
+    limits: dict[str, Any] = {"max_length": 100} if isinstance(default, list) else {}
+    return Field(default, description=field.description, validate_default=False, **limits)
+
+
+def load(path: str | Path, registry: Registry, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe file, with overrides such as ``decoder.beam_width=64``, and check all of it.
+
+    Raises:
+        RecipeError: something is wrong; the message has a line for every problem, sorted by position.
+    """
+    source = read_file(Path(path))
+    for rank, override in enumerate(overrides, start=1):
+        apply_override(source, override, rank)
+    return _checked(source, registry)
+
+
+def _checked(source: Source, registry: Registry) -> Recipe:
+    if not isinstance(source.data, dict):
+        what = "the file is empty" if source.data is None else "must be a mapping"
+        source.refuse((), f"{what}; a recipe is a mapping such as 'name: x'", source.start)
+        source.raise_problems()
+    components = {slot: registry.components(slot) for slot in SLOTS}
+    check_kinds(source, registry, components)
+    check_requirements(source, components)
+    model = recipe_model({slot: found.values() for slot, found in components.items()})
+    fields: dict[str, Any] = {}
+    try:
+        narrowed = model.model_validate(_without(source.data, source.refused))
+        fields = {name: getattr(narrowed, name) for name in Recipe.model_fields}
+    except ValidationError as error:
+        note_validation_errors(source, error, components)
+    source.raise_problems()
+    return Recipe.model_construct(set(narrowed.model_fields_set), **fields)
+
+
+def _without(data: Any, refused: set[Keys], at: Keys = ()) -> Any:  # noqa: ANN401  (plain data)
+    """The data with None for everything that has been refused."""
+    if at in refused:
+        return None
+    if isinstance(data, dict):
+        return {key: _without(value, refused, (*at, key)) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_without(value, refused, (*at, index)) for index, value in enumerate(data)]
+    return data
+
+
+def dump(recipe: Recipe) -> str:
+    """The whole recipe as YAML, defaults included; loading it gives an equal recipe."""
+    data = recipe.model_dump(mode="json", serialize_as_any=True)
+    return "".join(_section(name, value) for name, value in data.items() if value is not None)
+
+
+def _section(name: str, value: object) -> str:
+    if isinstance(value, dict) and value:
+        return f"{name}:\n" + "".join(f"  {key}: {_flow(item)}\n" for key, item in value.items())
+    if isinstance(value, list) and value:
+        return f"{name}:\n" + "".join(f"  - {_flow(item)}\n" for item in value)
+    return f"{name}: {_flow(value)}\n"
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_flow(key)}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    if isinstance(value, str):
+        return value if _plain(value) else _quoted(value)
+    return json.dumps(value)
+
+
+def _plain(text: str) -> bool:
+    words = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+    return re.fullmatch(r"[A-Za-z][A-Za-z0-9_/-]*", text) is not None and text.lower() not in words
+
+
+def _quoted(text: str) -> str:
+    characters = (c if c.isprintable() else f"\\U{ord(c):08x}" for c in json.dumps(text, ensure_ascii=False))
+    return "".join(characters)
