@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
 from ttf.errors import ResourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -116,3 +122,19 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
 def write_lines(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Replace a JSON-lines file, whole or not at all."""
     write_text(file, "".join(json.dumps(record, allow_nan=False) + "\n" for record in records))
+
+
+def save_trajectories(run: RunDir, arrays: dict[str, NDArray[np.float32]]) -> None:
+    """Write the arrays ``POLICY/EPISODE/observations`` (T + 1, O) and ``POLICY/EPISODE/plan/STEP`` (H, O).
+
+    Raises:
+        ResourceError: the file cannot be written.
+    """
+    partial = run.path / f".trajectories.{os.getpid()}.tmp"
+    try:
+        save_file(arrays, partial)
+        partial.replace(run.trajectories)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        message = f"{run.trajectories}: cannot be written: {error}"
+        raise ResourceError(message) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,13 @@ from ttf.device import autocast, wants_compile
 from ttf.errors import CheckpointError, DivergedError
 from ttf.loss import TokenLoss
 from ttf.schedule import make_schedule
+from ttf.training_state import (
+    flat_optimizer_state,
+    load_optimizer_state,
+    random_numbers,
+    random_tensors,
+    restore_random_states,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,6 +82,15 @@ class _Meter:
     tokens: int = 0
     started: float = 0.0
 
+    def sums(self) -> list[float]:
+        """For a checkpoint."""
+        return [float(self.loss), float(self.norm), self.updates, self.tokens]
+
+    def restore(self, sums: list[float]) -> None:
+        """Go on from a checkpoint."""
+        self.loss, self.norm = torch.full_like(self.loss, sums[0]), torch.full_like(self.norm, sums[1])
+        self.updates, self.tokens = int(sums[2]), int(sums[3])
+
 
 class Trainer:
     """Trains a sequence model on windows of tokens.
@@ -118,6 +133,7 @@ class Trainer:
         compiled = wants_compile(config.compile, self.device)
         self._forward: Callable[[Tensor], Tensor] = torch.compile(model) if compiled else model
         self._meter = self._fresh_meter()
+        self._saved: Checkpoint | None = None
 
     def run(self, progress: Progress, interrupts: Interrupts) -> None:
         """Train from where it stands to the recipe's number of steps.
@@ -128,13 +144,13 @@ class Trainer:
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), interrupts.deferred():
-            if self.step == 0:
+            if self._saved is None:
                 torch.manual_seed(self._seed)
             else:
-                self._restore_random_states()
+                restore_random_states(self._saved.tensors["random"], self._saved.state["random"], self.device)
             self.model.train()
+            self._meter.started = time.perf_counter()
             with progress.task("training", self.config.steps, done=self.step, unit="steps") as task:
-                self._meter = self._fresh_meter()
                 while self.step < self.config.steps and not interrupts.pending:
                     self._update()
                     self._after_update(task)
@@ -152,15 +168,16 @@ class Trainer:
         tensors = {
             "model": self.model.state_dict(),
             "discretizer": self.discretizer.state_dict(),
-            "optimizer": _flat_optimizer_state(self._optimizer),
-            "random": _random_tensors(self.device),
+            "optimizer": flat_optimizer_state(self._optimizer),
+            "random": random_tensors(self.device),
         }
         state = {
             "step": self.step,
             "tokens_seen": self.tokens_seen,
             "seconds": self.seconds,
             "sampler": list(self._sampler.position),
-            "random": _random_numbers(),
+            "random": random_numbers(),
+            "meter": self._meter.sums(),
         }
         checkpoint.save(self.folder, Checkpoint(self.step, tensors, state), recipe_hash=self.recipe_hash)
 
@@ -172,20 +189,15 @@ class Trainer:
         """
         try:
             self.model.load_state_dict(saved.tensors["model"])
-            _load_optimizer_state(self._optimizer, saved.tensors["optimizer"])
+            load_optimizer_state(self._optimizer, saved.tensors["optimizer"])
         except (RuntimeError, KeyError) as error:
             message = f"the checkpoint of step {saved.step} does not fit this recipe's model: {error}"
             raise CheckpointError(message) from error
         self.step, self.tokens_seen = saved.state["step"], saved.state["tokens_seen"]
         self.seconds = saved.state["seconds"]
         self._sampler.seek(*saved.state["sampler"])
+        self._meter.restore(saved.state["meter"])
         self._saved = saved
-
-    def _restore_random_states(self) -> None:
-        torch.set_rng_state(self._saved.tensors["random"]["torch"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(self._saved.tensors["random"]["cuda"], self.device)
-        _restore_random_numbers(self._saved.state["random"])
 
     def _update(self) -> None:
         batch = self.windows.batch(self._sampler.next())
@@ -289,41 +301,3 @@ def _optimizer(model: SequenceModel, config: TrainingConfig, device: torch.devic
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     fused = device.type == "cuda"
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=fused)
-
-
-def _flat_optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's tensors by ``parameter/name``."""
-    state = optimizer.state_dict()["state"]
-    return {f"{index}/{name}": tensor for index, tensors in state.items() for name, tensor in tensors.items()}
-
-
-def _load_optimizer_state(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in flat.items():
-        index, name = key.split("/")
-        state.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _random_tensors(device: torch.device) -> dict[str, Tensor]:
-    states = {"torch": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def _random_numbers() -> dict[str, Any]:
-    """The states of Python's and numpy's global generators, which plugins may use, as JSON."""
-    version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
-    return {
-        "python": [version, list(words), gauss],
-        "numpy": [name, np.asarray(keys).tolist(), position, has_gauss, cached],
-    }
-
-
-def _restore_random_numbers(states: Mapping[str, Any]) -> None:
-    version, words, gauss = states["python"]
-    random.setstate((version, tuple(words), gauss))
-    name, keys, position, has_gauss, cached = states["numpy"]
-    np.random.set_state((name, np.array(keys, dtype=np.uint32), position, has_gauss, cached))  # noqa: NPY002

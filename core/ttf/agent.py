@@ -1,0 +1,108 @@
+"""PlanningPolicy: observation to tokens to plan to action, batched over environments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ttf.interfaces.policy import Actor, Policy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ttf.interfaces.decoder import Decoder, Plan
+    from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.environment import Environment
+
+BEYOND = 1e6
+"""What the published code writes into the value column of a past transition: a value above every bin."""
+
+
+@dataclass
+class ClipCounter:
+    """How many of the numbers met while acting lay outside the discretizer's bins."""
+
+    clipped: int = 0
+    encoded: int = 0
+
+
+class PlanningPolicy(Policy):
+    """Plans again and again, a receding horizon (facts page, section 1.6).
+
+    Args:
+        decoder: the planner.
+        discretizer: fitted, on the planner's device.
+        environment: whose action bounds clip the planned actions.
+        context: past transitions the planner is given.
+        plan_every: steps between plans; a plan that is used up is renewed earlier.
+    """
+
+    def __init__(
+        self, decoder: Decoder, discretizer: Discretizer, environment: Environment, *, context: int, plan_every: int
+    ) -> None:
+        self.decoder = decoder
+        self.discretizer = discretizer
+        self.low, self.high = environment.action_low, environment.action_high
+        self.context = context
+        self.plan_every = plan_every
+        self.clips = ClipCounter()
+
+    def start(self, batch: int, seed: int) -> Actor:
+        """An actor for ``batch`` episodes."""
+        return _PlanningActor(self, batch, torch.Generator().manual_seed(seed))
+
+
+class _PlanningActor(Actor):
+    """The tokens of the last transitions of every episode, and the plan being followed."""
+
+    def __init__(self, policy: PlanningPolicy, batch: int, generator: torch.Generator) -> None:
+        self._policy = policy
+        self._discretizer = policy.discretizer
+        self._layout = policy.discretizer.layout
+        self._device = policy.discretizer.live.device
+        self._generator = generator
+        self._past = torch.zeros(batch, 0, self._layout.width, dtype=torch.int64, device=self._device)
+        self._now = self._past  # (B, O + A): tokens of the present observation and of the action taken
+        self._plan: Plan | None = None
+        self._followed = 0
+
+    def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        observed = self._encode(observations, self._layout.observations.start)
+        if self._plan is None or self._followed == min(self._policy.plan_every, self._plan.tokens.shape[1]):
+            context = torch.cat([self._past.flatten(1), observed], dim=1)
+            self._plan = self._policy.decoder.plan(context, self._generator)
+            self._followed = 0
+            self.imagined = self._decode(self._plan.tokens[..., self._layout.observations], 0)
+        else:
+            self.imagined = None
+        planned = self._plan.tokens[:, self._followed, self._layout.actions]
+        self._followed += 1
+        actions = self._decode(planned, self._layout.actions.start).clip(self._policy.low, self._policy.high)
+        executed = self._encode(actions, self._layout.actions.start)
+        self._now = torch.cat([observed, executed], dim=1)
+        return actions
+
+    def observe(self, rewards: NDArray[np.float32]) -> None:
+        reward = self._encode(rewards[:, None], self._layout.reward)
+        value = self._discretizer.encode(torch.full_like(reward, BEYOND, dtype=torch.float32), self._layout.value)
+        transition = torch.cat([self._now, reward, value], dim=1)
+        self._past = torch.cat([self._past, transition.unsqueeze(1)], dim=1)[:, -self._policy.context :]
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        chosen = torch.from_numpy(rows).to(self._device)
+        self._past, self._now = self._past[chosen], self._now[chosen]
+        if self._plan is not None:
+            self._plan = type(self._plan)(self._plan.tokens[chosen], self._plan.score[chosen])
+
+    def _encode(self, values: NDArray[np.float32], at: int) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self._device)
+        self._policy.clips.encoded += tensor.numel()
+        self._policy.clips.clipped += int(self._discretizer.outside(tensor, at).sum())
+        return self._discretizer.encode(tensor, at)
+
+    def _decode(self, tokens: Tensor, at: int) -> NDArray[np.float32]:
+        return self._discretizer.decode(tokens, at).cpu().numpy().astype(np.float32)

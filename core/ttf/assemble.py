@@ -1,0 +1,281 @@
+"""From a recipe to a finished run: data, discretizer, model, evaluation, report, in one pass."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ttf import checkpoint
+from ttf.agent import PlanningPolicy
+from ttf.device import resolve_device
+from ttf.episode_checks import check_episodes
+from ttf.episodes import Rows, Windows, make_rows, split, tokenise
+from ttf.evaluate import evaluate
+from ttf.interrupts import handled
+from ttf.layout import Layout
+from ttf.recipe import dump
+from ttf.reconstruction import reconstruction
+from ttf.results import summarise
+from ttf.run_dir import read_lines, save_trajectories, write_lines, write_text
+from ttf.runs import create_run, locked, newest_unfinished, training_hash
+from ttf.seeds import stream
+from ttf.train import Trainer
+from ttf.versions import git_state, machine, versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from ttf.checkpoint import Checkpoint
+    from ttf.component import DiscretizerConfig, ModelConfig
+    from ttf.interfaces.data import DataSource, Episode
+    from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.environment import Environment
+    from ttf.interfaces.model import SequenceModel
+    from ttf.interfaces.policy import Policy
+    from ttf.interfaces.progress import Progress
+    from ttf.interfaces.reporter import Reporter
+    from ttf.interrupts import Interrupts
+    from ttf.recipe import Recipe
+    from ttf.run_dir import RunDir
+    from ttf.sections import EvaluationConfig, TrainingConfig
+
+
+def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progress) -> RunDir:
+    """Do everything a recipe says; what it leaves behind is in the run folder returned.
+
+    Args:
+        recipe: loaded and checked.
+        runs_dir: folder of run folders; a new one is made in it, or the newest unfinished one goes on.
+        resume: whether to go on.
+        progress: told how far the run is.
+
+    Raises:
+        TtfError: the data, a component, the machine or a signal ended the run; what was finished is saved.
+    """
+    run = newest_unfinished(runs_dir, recipe) if resume else create_run(runs_dir, recipe)
+    with handled() as interrupts, locked(run):
+        Experiment(recipe, run, progress, interrupts).run()
+    return run
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the data section came to."""
+
+    source: DataSource
+    rows: Rows
+    """Rows of the episodes that are trained on."""
+
+    held_out: Rows
+    """Rows of the episodes that are only validated on; possibly none."""
+
+
+class Experiment:
+    """A recipe being run in a run folder."""
+
+    def __init__(self, recipe: Recipe, run: RunDir, progress: Progress, interrupts: Interrupts) -> None:
+        self.recipe, self.run_dir = recipe, run
+        self.progress, self.interrupts = progress, interrupts
+        self.device = resolve_device(recipe.device)
+        self.record: dict[str, Any] = run.read("run") or {}
+        self.saved = self._newest_checkpoint()
+
+    def run(self) -> None:
+        """Data, environment, discretizer, model, evaluation, report."""
+        self._begin()
+        with self._timed("data"):
+            data = self._load_data()
+        environment = self.recipe.environment.build(data.source) if self.recipe.environment else None
+        baselines = self._baselines(data.source, environment)
+        reporters = [config.build(self.run_dir) for config in self.recipe.reporters]
+        discretizer = self._fit(self.recipe.discretizer, data) if self.recipe.discretizer else None
+        planner: dict[str, PlanningPolicy] = {}
+        if discretizer is not None and self.recipe.model is not None and self.recipe.training is not None:
+            model = self._train(self.recipe.model, self.recipe.training, data, discretizer, reporters)
+            planner = self._planner(model, discretizer, environment)
+        if environment is not None and self.recipe.evaluation is not None:
+            with self._timed("evaluation"):
+                self._evaluate(self.recipe.evaluation, {**planner, **baselines}, environment, reporters)
+            self._count_clips(planner)
+        self._update(finished=_now())
+        for reporter in reporters:
+            reporter.finish()
+
+    def _begin(self) -> None:
+        write_text(self.run_dir.recipe, dump(self.recipe))
+        self._update(
+            recipe=self.recipe.name,
+            seed=self.recipe.seed,
+            device=str(self.device),
+            created=self.record.get("created", _now()),
+            finished=None,
+            command="ttf run recipe.yaml",
+            versions=versions(),
+            git=git_state(),
+            machine={**machine(), "threads": torch.get_num_threads()},
+            timings=self.record.get("timings", {}),
+            training_hash=training_hash(self.recipe),
+        )
+
+    def _load_data(self) -> Data:
+        config, seed = self.recipe.data, self.recipe.seed
+        source = config.build(seed=stream(seed, "data"), progress=self.progress)
+        episodes = source.episodes()
+        layout = Layout(*check_episodes(episodes))
+        rows = make_rows(episodes, layout, config.discount, config.terminal_penalty)
+        fraction = self.recipe.training.validation_fraction if self.recipe.training else 0.0
+        training, held_out = split(rows, fraction, stream(seed, "validation"))
+        self._update(
+            data={**asdict(source.provenance), **_statistics(episodes)},
+            layout={"observation": layout.observation, "action": layout.action, "names": layout.names},
+        )
+        return Data(source, training, held_out)
+
+    def _fit(self, config: DiscretizerConfig, data: Data) -> Discretizer:
+        discretizer = config.build(data.rows.layout)
+        discretizer.fit(torch.from_numpy(data.rows.values))
+        held_out = data.held_out if len(data.held_out.values) else None
+        columns = reconstruction(discretizer, data.rows, held_out)
+        self.run_dir.write("discretizer", {"kind": config.kind, "bins": config.bins, "columns": columns})
+        return discretizer
+
+    def _windows(self, rows: Rows, discretizer: Discretizer, context: int, name: str) -> Windows:
+        """Training windows of rows, tokenised on disk."""
+        tokens = tokenise(rows, discretizer, self.run_dir.tokens / f"{name}.npy")
+        return Windows(tokens, rows, stop=discretizer.stop, context=context, stride=self.recipe.data.stride)
+
+    def _train(
+        self,
+        config: ModelConfig,
+        training: TrainingConfig,
+        data: Data,
+        discretizer: Discretizer,
+        reporters: list[Reporter],
+    ) -> SequenceModel:
+        with torch.random.fork_rng():
+            torch.manual_seed(stream(self.recipe.seed, "model"))
+            model = config.build(data.rows.layout, discretizer.bins).to(self.device)
+        self._update(model={"kind": config.kind, "parameters": sum(p.numel() for p in model.parameters())})
+        windows = self._windows(data.rows, discretizer, config.context, "training")
+        held_out = None
+        if len(data.held_out.values):
+            held_out = self._windows(data.held_out, discretizer, config.context, "validation")
+        trainer = Trainer(
+            model,
+            discretizer.to(self.device),
+            windows,
+            held_out,
+            training,
+            seed=stream(self.recipe.seed, "training"),
+            folder=self.run_dir.checkpoints,
+            recipe_hash=training_hash(self.recipe),
+            report=lambda record: _tell(reporters, record),
+        )
+        if self.saved is not None:
+            trainer.restore(self.saved)
+        with self._timed("training"):
+            trainer.run(self.progress, self.interrupts)
+        return model
+
+    def _planner(
+        self, model: SequenceModel, discretizer: Discretizer, environment: Environment | None
+    ) -> dict[str, PlanningPolicy]:
+        config = self.recipe.decoder
+        if config is None or environment is None:
+            return {}
+        decoder = config.build(model, discretizer, discount=self.recipe.data.discount)
+        policy = PlanningPolicy(decoder, discretizer, environment, context=config.context, plan_every=config.plan_every)
+        return {config.kind: policy}
+
+    def _baselines(self, source: DataSource, environment: Environment | None) -> Mapping[str, Policy]:
+        if environment is None:
+            return {}
+        return {config.kind: config.build(source, environment) for config in self.recipe.baselines}
+
+    def _evaluate(
+        self,
+        config: EvaluationConfig,
+        policies: Mapping[str, Policy],
+        environment: Environment,
+        reporters: list[Reporter],
+    ) -> None:
+        write_lines(self.run_dir.episodes, [])  # a resumed evaluation starts afresh
+        lines: list[dict[str, Any]] = []
+        arrays: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
+        for name, policy in policies.items():
+            seed = self.recipe.seed
+            records = evaluate(policy, environment, config, seed=seed, name=name, progress=self.progress)
+            for record in records:
+                line = record.as_json(name, environment.reports_success)
+                lines.append(line)
+                for reporter in reporters:
+                    reporter.episode(line)
+                arrays |= record.arrays(name)
+        save_trajectories(self.run_dir, arrays)
+        floor_plan = environment.floor_plan()
+        if floor_plan is not None:
+            self.run_dir.write("floor_plan", asdict(floor_plan))
+        self.run_dir.write("result", summarise(self.recipe.name, lines))
+
+    def _count_clips(self, planner: Mapping[str, PlanningPolicy]) -> None:
+        """Note how often the planner met numbers beyond the discretizer's bins."""
+        for policy in planner.values():
+            document = self.run_dir.read("discretizer")
+            self.run_dir.write("discretizer", {**document, "acting": asdict(policy.clips)})
+
+    def _newest_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint a resumed run goes on from; its metrics are cut back to the same step."""
+        found = checkpoint.load_newest(self.run_dir.checkpoints)
+        if found is None:
+            return None
+        saved, problems = found
+        for problem in problems:
+            self.progress.note(f"{problem}; going on from step {saved.step}")
+        kept = [record for record in read_lines(self.run_dir.metrics) if record["step"] <= saved.step]
+        write_lines(self.run_dir.metrics, kept)
+        return saved
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        """Add the seconds spent within to the run's timings."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            timings = self.record.get("timings", {})
+            self._update(timings={**timings, name: timings.get(name, 0.0) + time.perf_counter() - started})
+
+    def _update(self, **entries: object) -> None:
+        self.record |= entries
+        self.run_dir.write("run", self.record)
+
+
+def _tell(reporters: list[Reporter], record: Mapping[str, Any]) -> None:
+    for reporter in reporters:
+        reporter.metrics(record)
+
+
+def _statistics(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Counts, returns and lengths of the episodes."""
+    returns = np.array([episode.rewards.sum(dtype=np.float64) for episode in episodes])
+    lengths = np.array([len(episode) for episode in episodes], dtype=np.float64)
+    return {
+        "episodes": len(episodes),
+        "steps": int(lengths.sum()),
+        "return": _spread(returns),
+        "length": _spread(lengths),
+    }
+
+
+def _spread(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
+    return {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

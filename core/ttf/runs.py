@@ -1,0 +1,101 @@
+"""Run folders of a recipe: make one, find the one to resume, keep others out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from ttf.errors import RecipeError, ResourceError
+from ttf.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ttf.recipe import Recipe
+
+TRAINED = ("seed", "data", "discretizer", "model", "training")
+"""The parts of a recipe that shape the trained model."""
+
+
+def create_run(runs_dir: Path, recipe: Recipe) -> RunDir:
+    """A new, empty run folder ``runs_dir/NAME/TIME``.
+
+    Raises:
+        ResourceError: it cannot be made.
+    """
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = [stamp, *(f"{stamp}-{number}" for number in range(2, 100))]
+    for name in names:
+        path = runs_dir / recipe.name / name
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError as error:
+            if not path.is_dir():
+                raise _unusable(path, error) from error
+        except OSError as error:
+            raise _unusable(path, error) from error
+        else:
+            return RunDir(path)
+    message = f"{runs_dir / recipe.name}: too many runs were started in this second"
+    raise ResourceError(message)
+
+
+def newest_unfinished(runs_dir: Path, recipe: Recipe) -> RunDir:
+    """The newest run of this recipe, which must not have finished.
+
+    Raises:
+        RecipeError: there is none, or what was trained there is not what the recipe says now.
+    """
+    folder = runs_dir / recipe.name
+    runs = sorted(path for path in folder.glob("*") if (path / "run.json").is_file())
+    if not runs:
+        message = f"nothing to resume: no run of {recipe.name!r} in {runs_dir}"
+        raise RecipeError(message)
+    run = RunDir(runs[-1])
+    record = run.read("run")
+    if record.get("finished"):
+        message = f"nothing to resume: the newest run, {run.path}, has finished; leave out --resume to start another"
+        raise RecipeError(message)
+    if record.get("training_hash") != training_hash(recipe):
+        message = (
+            f"{run.path} was started with another recipe: {', '.join(TRAINED)} must be the same to resume; "
+            f"its own is {run.recipe}"
+        )
+        raise RecipeError(message)
+    return run
+
+
+@contextmanager
+def locked(run: RunDir) -> Iterator[None]:
+    """Keep other processes from writing to a run.
+
+    Raises:
+        ResourceError: another process does already.
+    """
+    lock = FileLock(run.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        message = f"{run.path}: another process is writing to this run"
+        raise ResourceError(message) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def training_hash(recipe: Recipe) -> str:
+    """Identifies the parts of a recipe that shape the trained model."""
+    parts: dict[str, Any] = {name: recipe.model_dump(mode="json")[name] for name in TRAINED}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _unusable(path: Path, error: OSError) -> ResourceError:
+    message = f"{path}: the run folder cannot be made: {error.strerror or error}"
+    return ResourceError(message)
