@@ -41,9 +41,9 @@ class D4rlHdf5Config(DataConfig):
 
     def build(self, *, seed: int, progress: Progress) -> DataSource:  # noqa: ARG002  (nothing random or slow here)
         """Read the file."""
-        from ttf_plugins.d4rl_hdf5.d4rl_hdf5 import D4rlSource
+        from ttf_plugins.d4rl_hdf5.d4rl_hdf5 import open_source
 
-        return D4rlSource(self)
+        return open_source(self)
 
 
 @hookimpl

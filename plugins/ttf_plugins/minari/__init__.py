@@ -36,9 +36,9 @@ class MinariConfig(DataConfig):
 
     def build(self, *, seed: int, progress: Progress) -> DataSource:  # noqa: ARG002  (nothing random here)
         """Open the data set, after downloading it if that is asked for."""
-        from ttf_plugins.minari.minari import MinariSource
+        from ttf_plugins.minari.minari import open_source
 
-        return MinariSource(self, progress)
+        return open_source(self, progress)
 
 
 @hookimpl

@@ -48,9 +48,9 @@ class PointMazeWaypointsConfig(DataConfig):
 
     def build(self, *, seed: int, progress: Progress) -> DataSource:
         """Open the data set of this configuration and seed, after collecting it if it is not in the local store."""
-        from ttf_plugins.pointmaze_waypoints.pointmaze_waypoints import PointMazeSource
+        from ttf_plugins.pointmaze_waypoints.pointmaze_waypoints import open_source
 
-        return PointMazeSource(self, seed, progress)
+        return open_source(self, seed, progress)
 
 
 @hookimpl

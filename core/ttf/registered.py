@@ -1,0 +1,76 @@
+"""Make environments by registered id and plain options; nothing else in a data set or a recipe can name one."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from ttf.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from ttf.interfaces.data import EnvironmentSpec
+
+#: Packages that register environments when they are imported.
+_PACKAGES = ("gymnasium_robotics",)
+
+#: Arguments of ``gymnasium.make`` that a data set has no say in.
+_NOT_OPTIONS = frozenset({"id", "render_mode", "disable_env_checker"})
+
+
+def registered_ids() -> AbstractSet[str]:
+    """Ids of the registered environments, those of gymnasium-robotics included if it is installed."""
+    for package in _PACKAGES:
+        # Importing gymnasium-robotics prints a line about environments that nobody asked for.
+        with contextlib.suppress(ModuleNotFoundError), contextlib.redirect_stderr(io.StringIO()):
+            importlib.import_module(package)
+    return gymnasium.registry.keys()
+
+
+def make(spec: EnvironmentSpec) -> gymnasium.Env[Any, Any]:
+    """Make a registered environment, without gymnasium's passive checker.
+
+    Raises:
+        DataError: the id is not registered, or the environment refuses its options.
+    """
+    if spec.id not in registered_ids():
+        message = f"environment {spec.id!r} is not registered{_hint(spec.id)}"
+        raise DataError(message)
+    try:
+        return gymnasium.make(spec.id, disable_env_checker=True, **spec.options)
+    except Exception as error:
+        reason = str(error).split("\n", 1)[0]
+        message = f"environment {spec.id!r} cannot be made with {dict(spec.options)}: {reason}"
+        raise DataError(message) from error
+
+
+def _hint(identifier: str) -> str:
+    close = get_close_matches(identifier, sorted(gymnasium.registry), n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return "; is the package that brings it installed? (mazes: the extra 'mujoco')"
+
+
+def plain_options(identifier: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options recorded with an environment that ``make`` needs beside its id.
+
+    Left out are options that are not plain data, those that the registered environment has by itself, and
+    those that a data set has no say in.
+    """
+    own = gymnasium.registry.get(identifier) if identifier in registered_ids() else None
+    known = {**own.kwargs, "max_episode_steps": own.max_episode_steps} if own else {}
+    options = {key: value for key, value in recorded.items() if key not in _NOT_OPTIONS and _is_plain(value)}
+    return {key: value for key, value in options.items() if key not in known or known[key] != value}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(part) for part in value)
+    return isinstance(value, bool | int | float | str) or value is None

@@ -1,0 +1,85 @@
+"""Registered Gymnasium environments, made to fit a data set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast, final
+
+import numpy as np
+
+from ttf.errors import DataError
+from ttf.interfaces.data import EnvironmentSpec
+from ttf.interfaces.environment import Environment, FloorPlan
+from ttf.registered import make
+from ttf.spaces import action_width, observation_width
+from ttf_plugins.gymnasium.floor import floor_plan
+from ttf_plugins.gymnasium.session import GymnasiumSession
+
+if TYPE_CHECKING:
+    from gymnasium import spaces
+
+    from ttf.interfaces.data import DataSource
+    from ttf.observations import ObservationRule
+    from ttf_plugins.gymnasium import GymnasiumConfig
+
+
+def make_environment(config: GymnasiumConfig, source: DataSource) -> GymnasiumEnvironment:
+    """The environment a recipe asks for, checked against the data.
+
+    Raises:
+        DataError: there is none, it cannot be made, or its observations or actions do not fit the data.
+    """
+    environment = GymnasiumEnvironment(_spec(config, source), source.rule)
+    for episode in source.episodes()[:1]:
+        _check("observations", environment, environment.observation_width, episode.observations.shape[-1])
+        _check("actions", environment, len(environment.action_low), episode.actions.shape[-1])
+    return environment
+
+
+def _spec(config: GymnasiumConfig, source: DataSource) -> EnvironmentSpec:
+    """Which environment: the recipe's, with the data set's options where it is the data set's."""
+    recorded = source.environment
+    identifier = config.id or (recorded.id if recorded else None)
+    if identifier is None:
+        message = f"data set {source.provenance.id!r} names no environment; set environment.id in the recipe"
+        raise DataError(message)
+    inherited = recorded.options if recorded and recorded.id == identifier else {}
+    return EnvironmentSpec(identifier, {**inherited, **config.options})
+
+
+def _check(what: str, environment: Environment, found: int, expected: int) -> None:
+    if found != expected:
+        message = f"{what} of environment {environment.id!r} have {found} dimensions, those of the data have {expected}"
+        raise DataError(message)
+
+
+@final
+class GymnasiumEnvironment(Environment):
+    """A registered environment; makes one to look at, and lends the ones of closed sessions again."""
+
+    def __init__(self, spec: EnvironmentSpec, rule: ObservationRule) -> None:
+        self._spec = spec
+        self._rule = rule
+        first = make(spec)
+        self._idle = [first]
+        self.id = spec.id
+        self.observation_width = observation_width(rule, first.observation_space)
+        action_width(first.action_space)
+        actions = cast("spaces.Box", first.action_space)
+        self.action_low = actions.low.astype(np.float32)
+        self.action_high = actions.high.astype(np.float32)
+        self.step_limit = first.spec.max_episode_steps if first.spec else None
+        observation, info = first.reset(seed=0)
+        self._floor = floor_plan(first, rule, observation)
+        first.action_space.seed(0)
+        self.reports_success = "success" in info or "success" in first.step(first.action_space.sample())[4]
+
+    def session(self, batch: int) -> GymnasiumSession:
+        """Take ``batch`` environments, idle ones first."""
+        while len(self._idle) < batch:
+            self._idle.append(make(self._spec))
+        taken, self._idle = self._idle[:batch], self._idle[batch:]
+        return GymnasiumSession(taken, self._rule, self._idle)
+
+    def floor_plan(self) -> FloorPlan | None:
+        """The walls of a maze of gymnasium-robotics; None for other environments."""
+        return self._floor

@@ -1,0 +1,42 @@
+"""Data sets of the local Minari store, downloaded if a recipe asks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import TYPE_CHECKING
+
+import minari
+
+from ttf.errors import DataError
+from ttf.minari_store import MinariSource, exists
+from ttf.minari_write import add_once
+from ttf.observations import ObservationRule
+
+if TYPE_CHECKING:
+    from ttf.interfaces.progress import Progress
+    from ttf_plugins.minari import MinariConfig
+
+
+def open_source(config: MinariConfig, progress: Progress) -> MinariSource:
+    """The data set of a configuration.
+
+    Raises:
+        DataError: it is not there, cannot be downloaded, is damaged, or does not fit the configuration.
+    """
+    if config.download and not exists(config.dataset):
+        progress.note(f"Downloading the Minari data set {config.dataset}")
+        add_once(config.dataset, lambda: _download(config.dataset), progress)
+    keys = tuple(config.observation_keys) if config.observation_keys is not None else None
+    dims = tuple(config.observation_dims) if config.observation_dims is not None else None
+    return MinariSource(config.dataset, ObservationRule(keys, dims))
+
+
+def _download(dataset_id: str) -> None:
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # Minari prints what it does
+            minari.download_dataset(dataset_id)
+    except Exception as error:  # the network fails in as many ways as there are libraries below Minari
+        reason = (str(error) or type(error).__name__).split("\n", 1)[0]
+        message = f"Minari data set {dataset_id!r} cannot be downloaded: {reason}"
+        raise DataError(message) from error

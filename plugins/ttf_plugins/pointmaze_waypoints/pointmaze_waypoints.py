@@ -1,0 +1,94 @@
+"""PointMaze data sets that are collected when they are first asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from ttf.interfaces.data import EnvironmentSpec
+from ttf.minari_store import MinariSource, exists
+from ttf.minari_write import add_once
+from ttf.observations import ObservationRule
+from ttf.registered import make
+from ttf.spaces import columns, observation_width
+from ttf_plugins.pointmaze_waypoints.collect import BATCH, collect, store
+from ttf_plugins.pointmaze_waypoints.waypoints import Columns, Controller, WaypointPolicy, solve
+
+if TYPE_CHECKING:
+    import gymnasium
+    from gymnasium import spaces
+
+    from ttf.interfaces.progress import Progress
+    from ttf_plugins.pointmaze_waypoints import PointMazeWaypointsConfig
+
+#: Part of a data set's id; raised whenever the same configuration gives other data.
+_COLLECTOR = 1
+
+_NAMES = {"open": "Open", "umaze": "UMaze", "medium": "Medium", "large": "Large"}
+
+#: Where the policy finds position, velocity and goal while it collects.
+_RECORDED = Columns((0, 1), (2, 3), (4, 5))
+
+
+def open_source(config: PointMazeWaypointsConfig, seed: int, progress: Progress) -> MinariSource:
+    """The data set of a configuration and seed, collected if the local store has none.
+
+    Raises:
+        DataError: PointMaze is not installed, or the configuration does not fit its observations.
+        ResourceError: the local store cannot be written.
+    """
+    spec = EnvironmentSpec(f"PointMaze_{_NAMES[config.maze]}-v3", {"continuing_task": False})
+    environment = make(spec)
+    rule = ObservationRule(tuple(config.observation_keys), _dims(config))
+    observation_width(rule, environment.observation_space)
+    identifier = dataset_id(config, seed)
+    if not exists(identifier):
+        _collect(identifier, config, seed, spec, progress)
+    at = _columns(rule, environment.observation_space)
+    return MinariSource(identifier, rule, _policy(config, at, environment) if at else None)
+
+
+def dataset_id(config: PointMazeWaypointsConfig, seed: int) -> str:
+    """Id that differs whenever anything differs that shapes the data."""
+    shaping = config.model_dump(include={"maze", "steps", "position_gain", "velocity_gain"})
+    shaping |= config.model_dump(include={"action_noise", "noise_correlation"})
+    shaping |= {"seed": seed, "collector": _COLLECTOR, "mujoco": version("mujoco"), "numpy": version("numpy")}
+    digest = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+    return f"ttf/pointmaze-{config.maze}/waypoints-{digest[:8]}-v0"
+
+
+def _collect(
+    identifier: str, config: PointMazeWaypointsConfig, seed: int, spec: EnvironmentSpec, progress: Progress
+) -> None:
+    """Collect the data set into the local store, unless another process does so first."""
+
+    def write() -> None:
+        environments = [make(spec) for _ in range(BATCH)]
+        policy = _policy(config, _RECORDED, environments[0])
+        with progress.task(f"collecting {spec.id}", config.steps, unit="steps") as task:
+            episodes = collect(environments, policy, steps=config.steps, seed=seed, task=task)
+        store(identifier, environments[0], episodes)
+
+    add_once(identifier, write, progress)
+
+
+def _policy(config: PointMazeWaypointsConfig, at: Columns, environment: gymnasium.Env[Any, Any]) -> WaypointPolicy:
+    controller = Controller(config.position_gain, config.velocity_gain, config.action_noise, config.noise_correlation)
+    maze: Any = environment.unwrapped
+    return WaypointPolicy(solve(maze.maze), controller, at)
+
+
+def _columns(rule: ObservationRule, space: spaces.Space[Any]) -> Columns | None:
+    """Where vectors of this rule hold what the policy needs; None if they do not hold all of it."""
+    position = columns(rule, space, "observation", (0, 1)) or columns(rule, space, "achieved_goal", (0, 1))
+    velocity = columns(rule, space, "observation", (2, 3))
+    goal = columns(rule, space, "desired_goal", (0, 1))
+    if position is None or velocity is None or goal is None:
+        return None
+    return Columns(position, velocity, goal)
+
+
+def _dims(config: PointMazeWaypointsConfig) -> tuple[int, ...] | None:
+    return tuple(config.observation_dims) if config.observation_dims is not None else None
