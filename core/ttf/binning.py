@@ -111,6 +111,7 @@ class EdgeDiscretizer(Discretizer):
     def outside(self, values: Tensor, at: int = 0) -> Tensor:
         """Which values (..., d) lie below the first or above the last edge of their column."""
         edges = self.edges[at : at + values.shape[-1]]
+        values = values.to(torch.float32).clamp(max=_LARGEST.item())  # as fit saw them
         return (values < edges[:, 0]) | (values > edges[:, -1])
 
     def _checked(self, values: Tensor, at: int) -> Tensor:
@@ -149,9 +150,9 @@ def grouped_bins(values: Tensor, groups: Tensor) -> Bins:
 
 def few_values(values: Tensor, bins: int) -> Bins | None:
     """A bin for each distinct value of values (N,) in any order, or None if there are more than ``bins``."""
-    if len(values[: 16 * bins].unique()) > bins:
+    if len(torch.unique(values[: 16 * bins])) > bins:
         return None
-    distinct = values.unique()
+    distinct = torch.unique(values)
     return grouped_bins(distinct, torch.arange(len(distinct))) if len(distinct) <= bins else None
 
 

@@ -29,7 +29,7 @@ class QuantileDiscretizer(EdgeDiscretizer):
         """Bins of about equal counts for values (N,)."""
         ordered = values.sort().values
         if self.rule is None:
-            distinct, counts = ordered.unique_consecutive(return_counts=True)
+            distinct, counts = torch.unique_consecutive(ordered, return_counts=True)
             return grouped_bins(distinct, _groups(counts, self.bins))
         edges = _original(ordered, self.bins) if self.rule == "original" else _percentiles(ordered, self.bins)
         return Bins(edges, midpoints(edges[:-1], edges[1:]))

@@ -36,6 +36,6 @@ class UniformDiscretizer(EdgeDiscretizer):
 
 def _merged(edges: Tensor) -> Bins:
     """Bins between the distinct edges, each decoding as its middle, or its lower edge where that is as near."""
-    edges = edges.unique_consecutive()
+    edges = torch.unique_consecutive(edges)
     middles = midpoints(edges[:-1], edges[1:])
     return Bins(edges, torch.where(middles < edges[1:], middles, edges[:-1]))

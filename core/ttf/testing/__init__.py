@@ -1,0 +1,11 @@
+"""Contract checkers: whoever writes a component calls these in a test.
+
+Each raises an AssertionError that says what the component did and what the contract asks for.
+"""
+
+from __future__ import annotations
+
+from ttf.testing.discretizer import CASES, check_discretizer, sample_rows
+from ttf.testing.model import check_sequence_model
+
+__all__ = ["CASES", "check_discretizer", "check_sequence_model", "sample_rows"]

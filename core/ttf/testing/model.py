@@ -1,0 +1,148 @@
+"""The checker of the sequence-model contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ttf.layout import Layout
+from ttf.testing.requirement import require
+
+if TYPE_CHECKING:
+    from ttf.component import ModelConfig
+    from ttf.interfaces.model import SequenceModel, State
+
+_TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+def check_sequence_model(
+    config: ModelConfig, *, cases: int = 20, dtype: torch.dtype = torch.float64, seed: int = 0
+) -> None:
+    """Check everything the contract says of a sequence model, on random layouts, contexts, splits and reorderings.
+
+    Args:
+        config: the component, small; its context is varied from 1 to 4.
+        cases: random cases.
+        dtype: float64, compared to 1e-10, or float32, compared to 1e-5.
+        seed: of the cases and of the weights, which are moved away from their initial values.
+
+    Raises:
+        AssertionError: the contract is broken; the message says how and in which case.
+    """
+    for case in range(cases):
+        generator = torch.Generator().manual_seed(seed * 100_003 + case)
+        layout = Layout(_draw(1, 4, generator), _draw(1, 3, generator))
+        bins, context = _draw(2, 8, generator), _draw(1, 4, generator)
+        model = _model(config.model_copy(update={"context": context}), layout, bins, generator).to(dtype)
+        where = f"{layout}, bins {bins}, context {context}"
+        with torch.no_grad():
+            _check_forward(model, generator, where)
+            _check_steps(model, generator, where)
+            _check_branches(model, generator, where)
+            _check_length(model, where)
+    _check_decayed(model)
+
+
+def _draw(low: int, high: int, generator: torch.Generator) -> int:
+    """A number from ``low`` to ``high``, both included."""
+    return int(torch.randint(low, high + 1, (), generator=generator))
+
+
+def _tokens(model: SequenceModel, batch: int, length: int, generator: torch.Generator) -> Tensor:
+    """Random tokens (batch, length), some of them the stop token."""
+    return torch.randint(0, model.bins + 1, (batch, length), generator=generator)
+
+
+def _model(config: ModelConfig, layout: Layout, bins: int, generator: torch.Generator) -> SequenceModel:
+    """A model in evaluation mode whose every parameter matters, those that start at zero too."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_draw(0, 2**31, generator))
+        model = config.build(layout, bins)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
+
+
+def _same(found: Tensor, expected: Tensor, message: str) -> None:
+    """Equal up to the tolerance of the dtype, relative to the largest logit."""
+    require(found.shape == expected.shape, f"{message}: shape {tuple(found.shape)}, expected {tuple(expected.shape)}")
+    difference = float((found - expected).abs().max())
+    limit = _TOLERANCE[expected.dtype] * max(1.0, float(expected.abs().max()))
+    require(difference <= limit, f"{message}: logits differ by {difference:.1e}, more than {limit:.1e}")
+
+
+def _check_forward(model: SequenceModel, generator: torch.Generator, where: str) -> None:
+    """Shape, determinism, no global random numbers, rows independent, later tokens without effect."""
+    batch, length = _draw(1, 4, generator), _draw(1, model.block, generator)
+    tokens = _tokens(model, batch, length, generator)
+    random = torch.get_rng_state()
+    logits = model(tokens)
+    shape = (batch, length, model.bins + 1)
+    require(logits.shape == shape, f"{where}: forward returned {tuple(logits.shape)}; expected {shape}")
+    require(torch.equal(logits, model(tokens)), f"{where}: forward gives different logits when called again")
+    require(torch.equal(random, torch.get_rng_state()), f"{where}: forward draws global random numbers in eval mode")
+    _same(model(tokens[-1:]), logits[-1:], f"{where}: a row's logits depend on the other rows")
+    cut = _draw(1, length, generator)
+    changed = torch.cat([tokens[:, :cut], _tokens(model, batch, length - cut, generator)], 1)
+    _same(model(changed)[:, :cut], logits[:, :cut], f"{where}: a token changes the logits before it")
+
+
+def _check_steps(model: SequenceModel, generator: torch.Generator, where: str) -> None:
+    """Blocks of random sizes, rows reordered, dropped and repeated in between, equal the full forward."""
+    batch, capacity = _draw(1, 4, generator), _draw(1, model.block, generator)
+    state, history = model.start(batch, capacity), torch.empty(batch, 0, dtype=torch.int64)
+    while history.shape[1] < capacity:
+        if _draw(0, 1, generator):
+            rows = torch.randint(0, len(history), (_draw(1, 5, generator),), generator=generator)
+            state, history = state.select(rows), history[rows]
+        block = _tokens(model, len(history), _draw(1, capacity - history.shape[1], generator), generator)
+        history = torch.cat([history, block], 1)
+        state = _step(model, state, block, history, f"{where}: step after {history.shape[1] - block.shape[1]} tokens")
+
+
+def _step(model: SequenceModel, state: State, block: Tensor, history: Tensor, where: str) -> State:
+    """Read a block, the end of ``history``; the new state."""
+    random = torch.get_rng_state()
+    logits, state = model.step(block, state)
+    require(torch.equal(random, torch.get_rng_state()), f"{where} draws global random numbers in eval mode")
+    _same(logits, model(history)[:, -block.shape[1] :], f"{where} is not the full forward")
+    require(state.length == history.shape[1], f"{where}: length is {state.length}, expected {history.shape[1]}")
+    return state
+
+
+def _check_branches(model: SequenceModel, generator: torch.Generator, where: str) -> None:
+    """States selected from one state, and states of other searches, do not disturb each other."""
+    if model.block < 3:
+        return
+    prefix = _tokens(model, 2, _draw(1, model.block - 2, generator), generator)
+    state = _step(model, model.start(2, model.block), prefix, prefix, f"{where}: prefill")
+    other = _step(model, model.start(2, model.block), prefix.flip(0), prefix.flip(0), f"{where}: a second state")
+    orders = (torch.tensor([0, 1]), torch.tensor([1, 1, 0]), torch.tensor([1]))
+    branches = [(state.select(rows), prefix[rows]) for rows in orders] + [(other, prefix.flip(0))]
+    for _ in range(2):
+        for index, (branch, history) in enumerate(branches):
+            block = _tokens(model, len(history), 1, generator)
+            history = torch.cat([history, block], 1)  # noqa: PLW2901  (this branch's)
+            branches[index] = _step(model, branch, block, history, f"{where}: interleaved branch {index}"), history
+
+
+def _check_length(model: SequenceModel, where: str) -> None:
+    """A sequence longer than the model reads is refused."""
+    tokens = torch.zeros(1, model.block + 1, dtype=torch.int64)
+    try:
+        model(tokens)
+    except (ValueError, IndexError, RuntimeError):
+        return
+    message = f"{where}: forward took {model.block + 1} tokens; raise ValueError beyond block = {model.block}"
+    raise AssertionError(message)
+
+
+def _check_decayed(model: SequenceModel) -> None:
+    """Weight decay applies to some of the model's own parameters, each named once."""
+    decayed = [id(parameter) for parameter in model.decayed_parameters()]
+    own = {id(parameter) for parameter in model.parameters()}
+    require(set(decayed) <= own, "decayed_parameters returned a parameter that is not the model's")
+    require(len(decayed) == len(set(decayed)), "decayed_parameters returned a parameter twice")
