@@ -34,7 +34,7 @@ class D4rlHdf5Config(DataConfig):
     by name, or for an environment without a Dict observation."""
 
     max_episode_steps: Annotated[int, Field(ge=1)] | None = None
-    """Steps after which episodes were cut off, for files without `timeouts`."""
+    """Steps after which episodes are cut off, beside where the file says so; files without `timeouts` need it."""
 
     append_goal: bool = False
     """Whether to append `infos/goal` to every observation, and to split episodes where it changes."""
