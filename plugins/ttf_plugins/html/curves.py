@@ -45,8 +45,8 @@ def curves_picture(metrics: Sequence[Metric]) -> Picture:
 
     return Picture(
         "Learning curves",
-        "Training loss on the batches it was computed on; validation loss on held-out episodes, as a whole and by "
-        "the part of the transition that is predicted.",
+        "Training loss and gradient norm are means since the record before. Validation loss is that of held-out "
+        "episodes, weighted as in training on the left, and unweighted by what is predicted on the right.",
         draw(WIDTH, 4.4, paint),
     )
 

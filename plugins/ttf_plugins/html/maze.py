@@ -104,6 +104,8 @@ def plans_picture(
             _paint_walls(axes, scene)
             plans = [scene.positions(plan) for _, plan in item.some_plans(PLANS)]
             axes.add_collection(LineCollection(plans, colors=RED, linewidths=0.8, zorder=4))
+            starts = np.array([plan[0] for plan in plans])
+            axes.scatter(starts[:, 0], starts[:, 1], s=4, color=RED, linewidths=0, zorder=4)
             _paint_episode(axes, scene, item, LIGHT_BLUE, 2.6, success)
         handles: list[Artist] = [Line2D([], [], color=LIGHT_BLUE, linewidth=2.6, label="driven")]
         handles += [Line2D([], [], color=RED, linewidth=0.8, label="planned")]
@@ -112,7 +114,7 @@ def plans_picture(
     return Picture(
         "Imagined plans",
         f"The first {len(items)} episodes of {items[0].policy} that have plans, with at most {PLANS} plans each, "
-        "evenly spread over the episode. A plan starts where it was made; it is what the model expected to happen.",
+        "evenly spread. A dot marks where a plan was made; the line from it is what the planner expected to happen.",
         draw(WIDTH, _height(scene, len(items), columns), paint),
     )
 

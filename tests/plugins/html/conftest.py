@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import asdict
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+
 from ttf.interfaces.environment import FloorPlan
 from ttf.layout import Layout
 from ttf.run_dir import RunDir, write_lines
@@ -110,7 +112,7 @@ def write_evaluation(run: RunDir) -> None:
                 key = f"{policy}/{record['episode']}"
                 arrays[f"{key}/observations"] = observations
                 if policy == "beam_search":
-                    plans = range(0, len(observations) - 1)
+                    plans = range(len(observations) - 1)
                     arrays |= {f"{key}/plan/{t}": imagine(observations, t, record["seed"]) for t in plans}
     write_lines(run.episodes, records)
     save_file(arrays, run.trajectories)
@@ -163,14 +165,23 @@ def write_discretizer(run: RunDir) -> None:
     run.write("discretizer", {"kind": "quantile", "bins": 100, "columns": columns, "acting": acting})
 
 
+def write_everything(run: RunDir) -> None:
+    write_run(run)
+    write_training(run)
+    write_discretizer(run)
+    write_evaluation(run)
+    cells = [cell_position(r, c) for r, line in enumerate(MAZE) for c, mark in enumerate(line) if mark == "#"]
+    run.write("floor_plan", asdict(FloorPlan(walls=cells, cell=1.0, position=(0, 1), goal=(4, 5))))
+
+
 def write_run(run: RunDir) -> None:
     run.recipe.write_text("name: pointmaze_beam_search\nseed: 0\nmodel: {kind: gpt, layers: 4}\n", encoding="utf-8")
     spread = {"mean": 0.97, "std": 0.17, "min": 0.0, "max": 1.0}
     length = {"mean": 118.2, "std": 61.4, "min": 9, "max": 300}
     details = {"environment": "PointMaze_Medium-v3", "minari": "0.5.4", "action_noise": 0.3, "maze": [8, 8]}
-    data = {"id": "ttf/pointmaze-medium-waypoints-v0", "sha256": "9f2c" * 16, "details": details}
+    data: dict[str, Any] = {"id": "ttf/pointmaze-medium-waypoints-v0", "sha256": "9f2c" * 16, "details": details}
     data |= {"episodes": 1692, "steps": 200_013, "return": spread, "length": length}
-    document = {"recipe": "pointmaze_beam_search", "seed": 0, "device": "cpu", "data": data}
+    document: dict[str, Any] = {"recipe": "pointmaze_beam_search", "seed": 0, "device": "cpu", "data": data}
     document |= {"created": "2026-11-22T11:40:03+00:00", "finished": "2026-11-22T11:48:51+00:00"}
     document |= {"command": "ttf run recipes/pointmaze_beam_search.yaml", "git": {"commit": "f74d4ff", "dirty": True}}
     document |= {"versions": {"trajectory-transformer": "0.1.0", "torch": "2.13.0", "mujoco": "3.8.0"}}
@@ -189,13 +200,16 @@ def run(tmp_path: Path) -> RunDir:
     return RunDir(folder)
 
 
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything, written once."""
+    run = RunDir(tmp_path_factory.mktemp("written"))
+    write_everything(run)
+    return run.path
+
+
 @pytest.fixture
-def full_run(run: RunDir) -> RunDir:
+def full_run(run: RunDir, written: Path) -> RunDir:
     """A run that has everything."""
-    write_run(run)
-    write_training(run)
-    write_discretizer(run)
-    write_evaluation(run)
-    cells = [cell_position(r, c) for r, line in enumerate(MAZE) for c, mark in enumerate(line) if mark == "#"]
-    run.write("floor_plan", asdict(FloorPlan(walls=cells, cell=1.0, position=(0, 1), goal=(4, 5))))
+    copytree(written, run.path, dirs_exist_ok=True)
     return run

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import base64
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ttf.interfaces.environment import FloorPlan
+from ttf.run_dir import RunDir
+from ttf_plugins.html import bins, maze
+from ttf_plugins.html.contents import Contents, read_contents
+from ttf_plugins.html.documents import Column
+from ttf_plugins.html.html import pictures, planner
+from ttf_plugins.html.paper import Picture
+from ttf_plugins.html.trajectories import Trajectory
+
+
+def svg(picture: Picture) -> str:
+    return base64.b64decode(picture.source.partition(",")[2]).decode()
+
+
+@pytest.fixture
+def contents(full_run: RunDir) -> Contents:
+    return read_contents(full_run)
+
+
+def walk(steps: int, plans: int = 0) -> Trajectory:
+    rows = np.linspace(0, 1, steps + 1, dtype=np.float32)[:, None].repeat(3, axis=1)
+    return Trajectory("a", 0, rows, {t: rows[t : t + 5] for t in range(plans)})
+
+
+def test_the_world_is_drawn_as_far_as_walls_and_trajectories_reach() -> None:
+    floor = FloorPlan(walls=[(0.0, 0.0), (4.0, 1.0)], cell=1.0, position=(0, 1))
+    scene = maze.world(floor, [])
+    assert (scene.low, scene.high, scene.aspect) == ((-0.5, -0.5), (4.5, 1.5), 0.4)
+    far = dataclasses.replace(walk(1), observations=np.array([[9, 0, 0], [0, -3, 0]], dtype=np.float32))
+    scene = maze.world(floor, [far])
+    assert (scene.low, scene.high) == ((-0.5, -3.0), (9.0, 1.5))
+
+
+def test_plans_are_thinned_evenly_over_the_episode() -> None:
+    assert [t for t, _ in walk(100, 100).some_plans(12)] == list(range(0, 100, 9))
+    assert [t for t, _ in walk(100, 3).some_plans(12)] == [0, 1, 2]
+    assert walk(100).some_plans(12) == []
+
+
+def test_every_plan_that_is_shown_is_drawn(contents: Contents) -> None:
+    picture = pictures(contents)["behaviour"][1]
+    planned = [item for item in contents.trajectories if item.plans][: maze.PLANNED]
+    shown = sum(len(item.some_plans(maze.PLANS)) for item in planned)
+    drawn = svg(picture).count('style="fill: none; stroke: #ee6677')
+    assert shown > 20
+    assert drawn == shown + 1  # the legend's
+
+
+def test_a_failed_episode_is_marked_in_every_picture_from_above(contents: Contents) -> None:
+    none_failed = [record.model_copy(update={"success": True}) for record in contents.episodes]
+    for before, after in zip(
+        pictures(contents)["behaviour"],
+        pictures(dataclasses.replace(contents, episodes=none_failed))["behaviour"],
+        strict=True,
+    ):
+        assert svg(before) != svg(after)
+
+
+def test_without_a_floor_plan_an_episode_is_drawn_over_time(contents: Contents) -> None:
+    (picture,) = pictures(dataclasses.replace(contents, floor=None))["behaviour"]
+    assert picture.title == "An episode over time"
+    assert picture.caption.startswith("Episode 0 of beam_search: the first 6 of 6 dimensions of the observation")
+
+
+def test_the_planner_is_the_policy_with_plans_else_the_first_of_the_results(contents: Contents) -> None:
+    reordered = contents.result.model_copy(update={"policies": contents.result.policies[::-1]})
+    reversed_contents = dataclasses.replace(contents, result=reordered)
+    assert planner(reversed_contents) == "beam_search"
+    assert planner(dataclasses.replace(reversed_contents, trajectories=[])) == "random"
+    assert planner(dataclasses.replace(contents, trajectories=[], episodes=[], result=type(contents.result)())) is None
+
+
+def test_a_constant_column_has_no_relative_error() -> None:
+    column = Column(name="x", live=1, dead=99, low=3, high=3, error_mean=0, error_max=0, range=0)
+    assert bins.percent(column, 0.0) == 0.0
+    assert bins.percent(column.model_copy(update={"range": 4.0}), 1.0) == 25.0
+
+
+def test_a_hundred_columns_fit_on_a_page(contents: Contents) -> None:
+    assert contents.discretizer is not None
+    many = contents.discretizer.model_copy(update={"columns": contents.discretizer.columns * 10})
+    assert 'height="936pt"' in svg(bins.bins_picture(many))  # 13 inches
