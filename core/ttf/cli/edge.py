@@ -1,0 +1,77 @@
+"""The edge of the program: every error becomes a line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import click
+
+from ttf.cli.group import Settings, make_cli
+from ttf.errors import Interrupted, ResourceError, TtfError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    sys.exit(run_cli(args))
+
+
+def run_cli(args: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is 0 ok, 1 unexpected, 2 usage, or that of :mod:`ttf.errors`."""
+    settings = Settings()
+    try:
+        code = make_cli().main(args, prog_name="ttf", standalone_mode=False, obj=settings)
+        sys.stdout.flush()
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has left; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001  (this is the last line of defence)
+        if settings.debug:
+            traceback.print_exc()
+        return _report(error)
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: Exception) -> int:
+    expected = _expected(error)
+    if expected is None:
+        text = f"unexpected {_one_line(error)}; rerun as 'ttf --debug ...' to see where"
+        click.echo(f"Error: {text}", err=True)
+        return 1
+    lines = str(expected).splitlines() or [type(expected).__name__]
+    if isinstance(expected, Interrupted):
+        click.echo(lines[0], err=True)
+    elif len(lines) == 1:
+        click.echo(f"Error: {lines[0]}", err=True)
+    else:
+        click.echo("\n".join([f"Error: {len(lines)} problems", *lines]), err=True)
+    return expected.exit_code
+
+
+def _expected(error: Exception) -> TtfError | None:
+    """The error as one of ours, if it is a mistake or a mishap that can happen to anyone."""
+    if isinstance(error, TtfError):
+        return error
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return ResourceError(f"{place}{error.strerror or _one_line(error)}")
+    # torch's OutOfMemoryError, without importing torch
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return ResourceError(f"out of memory; {_one_line(error)}")
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")

@@ -1,0 +1,34 @@
+"""ttf validate: check recipes without running them."""
+
+from __future__ import annotations
+
+import click
+
+from ttf.cli.shipped import complete_recipes, find_recipe
+from ttf.errors import RecipeError
+
+EPILOG = """\b
+Examples:
+  ttf validate my.yaml
+  ttf validate recipes/*.yaml recipes/smoke/*.yaml
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("recipes", metavar="RECIPE...", nargs=-1, required=True, shell_complete=complete_recipes)
+def validate(recipes: tuple[str, ...]) -> None:
+    """Say everything that is wrong with recipes."""
+    from ttf.recipe import load
+    from ttf.registry import load_registry
+
+    registry = load_registry()
+    wrong = 0
+    for recipe in recipes:
+        try:
+            load(find_recipe(recipe), registry)
+        except RecipeError as error:
+            click.echo(error, err=True)
+            wrong = 2
+        else:
+            click.echo(f"{recipe}: ok")
+    raise click.exceptions.Exit(wrong)
