@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from ttf_plugins.html.paper import BLUE, RED, WIDTH, Picture, draw
+from ttf_plugins.html.paper import LIGHT_BLUE, RED, WIDTH, Picture, draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,8 @@ def states_picture(item: Trajectory, names: Sequence[str]) -> Picture:
                 axes.set_axis_off()
         for axes in grid[-1]:
             axes.set_xlabel("environment step")
-        handles = [Line2D([], [], color=BLUE, label="seen"), Line2D([], [], color=RED, label="planned")]
+        handles = [Line2D([], [], color=LIGHT_BLUE, linewidth=2.4, label="seen")]
+        handles += [Line2D([], [], color=RED, linewidth=0.8, label="planned")]
         figure.legend(handles=handles[: 2 if item.plans else 1], loc="outside lower center", ncols=2)
 
     return Picture(
@@ -49,7 +50,7 @@ def states_picture(item: Trajectory, names: Sequence[str]) -> Picture:
 
 
 def _paint(axes: Axes, item: Trajectory, dimension: int) -> None:
-    axes.plot(item.observations[:, dimension], color=BLUE)
+    axes.plot(item.observations[:, dimension], color=LIGHT_BLUE, linewidth=2.4)
     plans = [
         np.column_stack([np.arange(start, start + len(plan)), plan[:, dimension]])
         for start, plan in item.some_plans(PLANS)
