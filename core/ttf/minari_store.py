@@ -37,8 +37,12 @@ class MinariSource(DataSource):
 
     def __init__(self, dataset_id: str, rule: ObservationRule, behaviour: Policy | None = None) -> None:
         self._dataset = open_dataset(dataset_id)
-        observation_width(rule, self._dataset.observation_space)
-        action_width(self._dataset.action_space)
+        try:
+            observation_width(rule, self._dataset.observation_space)
+            action_width(self._dataset.action_space)
+        except DataError as error:
+            message = f"Minari data set {dataset_id!r}: {error}"
+            raise DataError(message) from None
         self._id = dataset_id
         self._rule = rule
         self._behaviour = behaviour

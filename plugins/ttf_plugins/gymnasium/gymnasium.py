@@ -62,8 +62,12 @@ class GymnasiumEnvironment(Environment):
         first = make(spec)
         self._idle = [first]
         self.id = spec.id
-        self.observation_width = observation_width(rule, first.observation_space)
-        action_width(first.action_space)
+        try:
+            self.observation_width = observation_width(rule, first.observation_space)
+            action_width(first.action_space)
+        except DataError as error:
+            message = f"environment {spec.id!r}: {error}"
+            raise DataError(message) from None
         actions = cast("spaces.Box", first.action_space)
         self.action_low = actions.low.astype(np.float32)
         self.action_high = actions.high.astype(np.float32)
