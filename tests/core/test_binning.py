@@ -1,0 +1,163 @@
+"""What both built-in discretizers inherit, on any finite data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ttf.binning import Bins, EdgeDiscretizer, grouped_bins, midpoints
+from ttf.errors import DataError
+from ttf.layout import Layout
+from ttf_plugins.quantile import Quantile
+from ttf_plugins.uniform import Uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LAYOUT = Layout(observation=1, action=1)  # D = 4
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+ATOMS = st.sampled_from([0.0, -0.0, 1.0, 1.0000001192092896, -100.0, 3.4028234663852886e38, 1.401298464324817e-45])
+COLUMNS = st.lists(FLOATS | ATOMS, min_size=1, max_size=60)
+
+either = pytest.mark.parametrize("config", [Quantile, Uniform])
+
+
+def fitted(config: Callable[..., Quantile | Uniform], column: list[float], bins: int) -> EdgeDiscretizer:
+    discretizer = config(bins=bins).build(LAYOUT)
+    assert isinstance(discretizer, EdgeDiscretizer)
+    discretizer.fit(torch.tensor(column)[:, None].expand(-1, LAYOUT.width))
+    return discretizer
+
+
+@either
+@given(column=COLUMNS, bins=st.integers(2, 20))
+@settings(max_examples=300, deadline=None)
+def test_edges_of_live_bins_increase_strictly(
+    config: Callable[..., Quantile | Uniform], column: list[float], bins: int
+) -> None:
+    discretizer = fitted(config, column, bins)
+    live = discretizer.live[0]
+    edges = discretizer.edges[0]
+    count = int(live.sum())
+    assert live[:count].all()
+    assert (edges[1 : count + 1] > edges[:count]).all()
+    assert torch.isfinite(edges).all()
+    assert (edges[count:] == edges[count]).all()
+
+
+@either
+@given(column=COLUMNS, bins=st.integers(2, 20))
+@settings(max_examples=300, deadline=None)
+def test_live_tokens_survive_decoding(
+    config: Callable[..., Quantile | Uniform], column: list[float], bins: int
+) -> None:
+    discretizer = fitted(config, column, bins)
+    tokens = discretizer.live[0].nonzero().expand(-1, LAYOUT.width)
+    assert torch.equal(discretizer.encode(discretizer.decode(tokens)), tokens)
+
+
+@either
+@given(column=COLUMNS, others=COLUMNS, bins=st.integers(2, 20))
+@settings(max_examples=300, deadline=None)
+def test_tokens_are_live_and_ordered_and_values_come_back_within_a_bin(
+    config: Callable[..., Quantile | Uniform], column: list[float], others: list[float], bins: int
+) -> None:
+    discretizer = fitted(config, column, bins)
+    values = torch.tensor(column + others).sort().values[:, None]
+    tokens = discretizer.encode(values, at=2)
+    assert discretizer.live[2, tokens].all()
+    assert (tokens.diff(dim=0) >= 0).all()
+    inside = ~discretizer.outside(values, at=2)
+    assert inside[torch.isin(values, torch.tensor(column))].all()
+    error = (values.double() - discretizer.decode(tokens, at=2).double()).abs()
+    width = discretizer.edges[2].double().diff()[tokens]
+    assert (error <= width)[inside].all()
+
+
+@either
+@given(column=st.lists(FLOATS, min_size=1, max_size=12), bins=st.integers(12, 20))
+@settings(max_examples=200, deadline=None)
+def test_few_distinct_values_come_back_exactly(
+    config: Callable[..., Quantile | Uniform], column: list[float], bins: int
+) -> None:
+    discretizer = fitted(config, column, bins)
+    values = torch.tensor(column)[:, None].expand(-1, LAYOUT.width)
+    limit = 3.4028232635611926e38  # the largest float below the largest
+    assert torch.equal(discretizer.decode(discretizer.encode(values)), values.clamp(max=limit))
+    assert int(discretizer.live[0].sum()) == len(torch.unique(values[:, 0].clamp(max=limit)))
+
+
+@either
+def test_float64_rows_are_rounded_to_float32_before_anything_else(
+    config: Callable[..., Quantile | Uniform],
+) -> None:
+    rows = torch.randn(1000, LAYOUT.width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    discretizer, rounded = config(bins=10).build(LAYOUT), config(bins=10).build(LAYOUT)
+    discretizer.fit(rows)
+    rounded.fit(rows.float())
+    assert torch.equal(discretizer.encode(rows), rounded.encode(rows.float()))
+    assert not discretizer.outside(rows).any()
+
+
+def test_values_between_two_bins_belong_to_the_nearer_group() -> None:
+    bins = grouped_bins(torch.tensor([0.0, 1.0, 5.0, 7.0]), torch.tensor([0, 0, 1, 1]))
+    assert bins.edges.tolist() == [0.0, 3.0, 7.0]
+    assert bins.representatives.tolist() == [0.5, 6.0]
+
+
+def test_midpoints_of_the_largest_floats_do_not_overflow() -> None:
+    largest = torch.tensor([3e38])
+    assert midpoints(largest, largest).tolist() == largest.tolist()
+
+
+@pytest.mark.parametrize(
+    ("bad", "found"), [(float("nan"), "nan"), (float("inf"), "inf"), (-float("inf"), "-inf"), (1e300, "inf")]
+)
+def test_a_value_that_is_not_finite_is_refused_with_its_place(bad: float, found: str) -> None:
+    rows = torch.zeros(4, LAYOUT.width, dtype=torch.float64)
+    discretizer = Uniform(bins=4).build(LAYOUT)
+    discretizer.fit(rows)
+    rows[3, 2] = bad
+    message = f"discretizer: row 3, column 2 (reward) is {found}; expected a finite float32"
+    for call in (discretizer.fit, discretizer.encode):
+        with pytest.raises(DataError) as caught:
+            call(rows)
+        assert str(caught.value) == message
+    with pytest.raises(DataError) as caught:
+        discretizer.encode(rows[:, 2:], at=2)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (5, 3), (4,)])
+def test_rows_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError) as caught:
+        Uniform(bins=4).build(LAYOUT).fit(torch.zeros(shape))
+    assert str(caught.value) == f"discretizer: rows are {shape}; expected (1 or more, 4)"
+
+
+def test_more_rows_than_a_chunk_are_encoded_as_in_one_piece() -> None:
+    rows = torch.randn(70_000, LAYOUT.width, generator=torch.Generator().manual_seed(0))
+    discretizer = Quantile(bins=50).build(LAYOUT)
+    discretizer.fit(rows)
+    tokens = discretizer.encode(rows)
+    assert torch.equal(tokens[65_000:], discretizer.encode(rows[65_000:]))
+    assert torch.equal(discretizer.encode(rows[:0]), tokens[:0])
+
+
+def test_a_stranger_only_says_which_bins_a_column_has() -> None:
+    class Halves(EdgeDiscretizer):
+        def column(self, values: Tensor) -> Bins:
+            low, high = values.aminmax()
+            edges = torch.stack([low, (low + high) / 2, high])
+            return Bins(edges, midpoints(edges[:-1], edges[1:]))
+
+    discretizer = Halves(LAYOUT, bins=3)
+    discretizer.fit(torch.tensor([[0.0] * 4, [4.0] * 4]))
+    assert discretizer.live[0].tolist() == [True, True, False]
+    assert discretizer.encode(torch.tensor([-1.0, 1.9, 2.0, 9.0])).tolist() == [0, 0, 1, 1]
+    assert discretizer.decode(torch.tensor([0, 1, 2, discretizer.stop])).tolist() == [1.0, 3.0, 3.0, 3.0]
