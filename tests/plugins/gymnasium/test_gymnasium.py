@@ -23,14 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class _Countdown(gymnasium.Env[dict[str, "NDArray[np.float64]"], "NDArray[np.float32]"]):
+class _Countdown(gymnasium.Env[Any, Any]):
     """Terminates after a seeded number of steps, with success where that number is even."""
 
     observation_space = gymnasium.spaces.Dict(
-        {
-            "left": gymnasium.spaces.Box(-99, 99, (1,), np.float64),
-            "sum": gymnasium.spaces.Box(-99, 99, (2,), np.float64),
-        }
+        left=gymnasium.spaces.Box(-99, 99, (1,), np.float64), sum=gymnasium.spaces.Box(-99, 99, (2,), np.float64)
     )
     action_space = gymnasium.spaces.Box(-1, 1, (2,))
 
@@ -55,7 +52,7 @@ class _Countdown(gymnasium.Env[dict[str, "NDArray[np.float64]"], "NDArray[np.flo
 
 @pytest.fixture(autouse=True, scope="module")
 def _registered() -> Iterator[None]:
-    gymnasium.register("Countdown-v0", entry_point=_Countdown, max_episode_steps=5)
+    gymnasium.register("Countdown-v0", entry_point=lambda **_: _Countdown(), max_episode_steps=5)
     yield
     del gymnasium.registry["Countdown-v0"]
 
@@ -152,18 +149,8 @@ def test_an_environment_is_described_without_being_run() -> None:
 def test_the_floor_plan_of_a_maze_has_its_walls_and_where_the_observation_holds_position_and_goal() -> None:
     pytest.importorskip("gymnasium_robotics", reason="PointMaze is in the extra 'mujoco'")
     spec = EnvironmentSpec("PointMaze_UMaze-v3", {"maze_map": [[1, 1, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]]})
-    walls = [
-        (-1.5, 1),
-        (-0.5, 1),
-        (0.5, 1),
-        (1.5, 1),
-        (-1.5, 0),
-        (1.5, 0),
-        (-1.5, -1),
-        (-0.5, -1),
-        (0.5, -1),
-        (1.5, -1),
-    ]
+    rows = {1: (-1.5, -0.5, 0.5, 1.5), 0: (-1.5, 1.5), -1: (-1.5, -0.5, 0.5, 1.5)}
+    walls = [(x, float(y)) for y, xs in rows.items() for x in xs]
 
     def plan(*keys: str) -> FloorPlan | None:
         return GymnasiumEnvironment(spec, ObservationRule(keys)).floor_plan()

@@ -1,0 +1,276 @@
+"""PointMaze data sets are collected once, whole or not at all, by the policy that stands as the baseline."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gymnasium_robotics", reason="PointMaze is in the extra 'mujoco'")
+
+import minari
+
+from ttf.episode_checks import check_episodes
+from ttf.errors import DataError, ResourceError
+from ttf.interfaces.data import EnvironmentSpec
+from ttf.registered import make
+from ttf_plugins.gymnasium import GymnasiumConfig
+from ttf_plugins.pointmaze_waypoints import PointMazeWaypointsConfig
+from ttf_plugins.pointmaze_waypoints.pointmaze_waypoints import dataset_id
+from ttf_plugins.pointmaze_waypoints.waypoints import solve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ttf.interfaces.progress import Task
+
+
+class _Bar:
+    """Remembers what was done, and can interrupt it."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.tasks: list[tuple[str, int]] = []
+        self.done = 0
+        self._stop_at = stop_at
+
+    @contextmanager
+    def task(self, name: str, total: int, *, done: int = 0, unit: str = "") -> Iterator[Task]:  # noqa: ARG002
+        self.tasks.append((name, total))
+        yield self
+
+    def advance(self, amount: int = 1, **figures: float) -> None:  # noqa: ARG002
+        self.done += amount
+        if self._stop_at is not None and self.done >= self._stop_at:
+            raise KeyboardInterrupt
+
+    def note(self, text: str) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("minari")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(path))
+        yield path
+
+
+_SMALL = PointMazeWaypointsConfig(maze="umaze", steps=1500)
+
+
+def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
+    first, second = _Bar(), _Bar()
+    source = _SMALL.build(seed=0, progress=first)
+    again = _SMALL.build(seed=0, progress=second)
+    assert (first.tasks, first.done) == ([("collecting PointMaze_UMaze-v3", 1500)], 1500)
+    assert second.tasks == []
+    assert source.provenance == again.provenance
+    assert source.provenance.id == dataset_id(_SMALL, 0)
+    assert list(minari.list_local_datasets()) == [source.provenance.id]
+    assert not list((store / ".ttf").glob("*/"))
+
+
+def test_the_same_configuration_and_seed_give_the_same_data_elsewhere(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store != tmp_path
+    here = _SMALL.build(seed=0, progress=_Bar()).provenance
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    assert _SMALL.build(seed=0, progress=_Bar()).provenance == here
+
+
+@pytest.mark.usefixtures("store")
+def test_what_is_stored_is_what_a_plain_environment_returns_for_the_recorded_seeds_and_actions() -> None:
+    dataset = minari.load_dataset(_SMALL.build(seed=0, progress=_Bar()).provenance.id)
+    environment = make(EnvironmentSpec("PointMaze_UMaze-v3", {"continuing_task": False}))
+    seeds = [metadata["seed"] for metadata in dataset.storage.get_episode_metadata(range(5))]
+    for seed, recorded in zip(seeds, dataset, strict=False):
+        observation, _ = environment.reset(seed=seed)
+        for step, action in enumerate(recorded.actions):
+            for key, values in recorded.observations.items():
+                np.testing.assert_array_equal(values[step], observation[key])
+            observation, reward, terminated, truncated, _ = environment.step(action)
+            assert reward == recorded.rewards[step]
+            assert (terminated, truncated) == (recorded.terminations[step], recorded.truncations[step])
+        np.testing.assert_array_equal(recorded.observations["observation"][-1], observation["observation"])
+
+
+@pytest.mark.usefixtures("store")
+def test_episodes_are_the_flattened_records_end_at_their_goals_and_hold_the_steps_asked_for() -> None:
+    source = _SMALL.build(seed=0, progress=_Bar())
+    episodes = source.episodes()
+    assert check_episodes(episodes) == (6, 2)
+    assert sum(map(len, episodes)) >= 1500
+    for episode, recorded in zip(episodes, minari.load_dataset(source.provenance.id), strict=True):
+        entries = [recorded.observations[key] for key in ("observation", "desired_goal")]
+        whole = np.concatenate(entries, axis=1).astype(np.float32)
+        assert episode.final_observation is not None
+        np.testing.assert_array_equal(np.vstack((episode.observations, episode.final_observation)), whole)
+        np.testing.assert_array_equal(episode.actions, recorded.actions)
+        assert episode.actions.dtype == np.float32
+        assert episode.terminated
+        assert episode.rewards.tolist() == [0] * (len(episode) - 1) + [1]
+
+
+@pytest.mark.usefixtures("store")
+def test_the_behaviour_policy_repeats_the_recorded_actions_but_for_its_noise() -> None:
+    config = PointMazeWaypointsConfig(maze="umaze", steps=300, action_noise=0.0)
+    source = config.build(seed=0, progress=_Bar())
+    policy = source.behaviour()
+    assert policy is not None
+    for episode in source.episodes():
+        np.testing.assert_array_equal(policy.start(len(episode), 0).act(episode.observations), episode.actions)
+
+
+@pytest.mark.usefixtures("store")
+def test_the_behaviour_policy_reaches_every_goal_and_repeats_itself_with_the_same_seed() -> None:
+    source = _SMALL.build(seed=0, progress=_Bar())
+    environment = GymnasiumConfig().build(source)
+    policy = source.behaviour()
+    assert policy is not None
+
+    def steps(noise: int) -> list[int]:
+        session, actor = environment.session(20), policy.start(20, noise)
+        observations, running, needed = session.reset(range(100, 120)), np.arange(20), [0] * 20
+        for _ in range(300):
+            result = session.step(actor.act(observations))
+            for row, success in zip(running, result.success, strict=True):
+                needed[row] += 1
+                assert success or not result.truncated.any()
+            going = np.flatnonzero(~result.terminated)
+            running, observations = running[going], result.observations[going]
+            session.keep(going)
+            actor.keep(going)
+            if not len(running):
+                break
+        assert len(running) == 0
+        return needed
+
+    first = steps(1)
+    assert steps(1) == first
+    assert steps(2) != first
+
+
+@pytest.mark.usefixtures("store")
+def test_rows_of_an_actor_go_on_with_their_own_noise_when_others_end() -> None:
+    config = PointMazeWaypointsConfig(maze="umaze", steps=300, noise_correlation=0.9)
+    policy = config.build(seed=0, progress=_Bar()).behaviour()
+    assert policy is not None
+    rows = np.zeros((4, 6), np.float32)
+    whole, part = policy.start(4, 0), policy.start(4, 0)
+    part.keep(np.array([3, 1]))
+    np.testing.assert_array_equal(part.act(rows[:2]), whole.act(rows)[[3, 1]])
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("change", "acts"),
+    [
+        ({"observation_keys": ["desired_goal", "observation"]}, True),
+        ({"observation_keys": ["observation"]}, False),
+        ({"observation_dims": [5, 4, 3, 2, 1, 0]}, True),
+        ({"observation_dims": [0, 1, 4, 5]}, False),
+    ],
+)
+def test_the_behaviour_acts_from_any_observation_that_holds_what_it_needs(change: dict[str, Any], acts: bool) -> None:
+    plain = _SMALL.build(seed=0, progress=_Bar())
+    other = PointMazeWaypointsConfig(maze="umaze", steps=1500, **change).build(seed=0, progress=_Bar())
+    assert plain.provenance.id == other.provenance.id
+    policy, reference = other.behaviour(), plain.behaviour()
+    assert (policy is not None) == acts
+    if policy is not None and reference is not None:
+        expected = reference.start(20, 0).act(plain.episodes()[0].observations[:20])
+        np.testing.assert_array_equal(policy.start(20, 0).act(other.episodes()[0].observations[:20]), expected)
+
+
+def test_the_id_differs_with_everything_that_shapes_the_data_and_with_nothing_else() -> None:
+    shaping: list[dict[str, Any]] = [
+        {"maze": "large"},
+        {"steps": 1501},
+        {"position_gain": 5.0},
+        {"velocity_gain": 2.0},
+        {"action_noise": 0.1},
+        {"noise_correlation": 0.1},
+    ]
+    reading: list[dict[str, Any]] = [{"discount": 0.9}, {"stride": 2}, {"observation_keys": ["observation"]}]
+    ids = [dataset_id(_SMALL.model_copy(update=change), 0) for change in shaping]
+    assert len({dataset_id(_SMALL, 0), dataset_id(_SMALL, 1), *ids}) == 2 + len(shaping)
+    assert {dataset_id(_SMALL.model_copy(update=change), 0) for change in reading} == {dataset_id(_SMALL, 0)}
+
+
+def test_an_interrupted_collection_leaves_no_data_set_and_the_next_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        _SMALL.build(seed=0, progress=_Bar(stop_at=1000))
+    half = tmp_path / ".ttf" / dataset_id(_SMALL, 0).replace("/", "-") / dataset_id(_SMALL, 0) / "data"
+    half.mkdir(parents=True)  # what a process that was killed while writing leaves
+    (half / "metadata.json").write_text("{")
+    assert minari.list_local_datasets() == {}
+    assert os.environ["MINARI_DATASETS_PATH"] == str(tmp_path)
+    source = _SMALL.build(seed=0, progress=_Bar())
+    assert sum(map(len, source.episodes())) >= 1500
+    assert [path.name for path in (tmp_path / ".ttf").iterdir() if path.is_dir()] == []
+
+
+_RACE = """
+from contextlib import nullcontext
+from types import SimpleNamespace
+from ttf_plugins.pointmaze_waypoints import PointMazeWaypointsConfig
+
+tasks = []
+bar = nullcontext(SimpleNamespace(advance=lambda amount, **figures: None))
+progress = SimpleNamespace(task=lambda *args, **kwargs: tasks.append(args) or bar, note=lambda text: None)
+source = PointMazeWaypointsConfig(maze="umaze", steps=1500).build(seed=0, progress=progress)
+print(len(tasks), source.provenance.sha256)
+"""
+
+
+def test_processes_that_want_the_same_data_set_collect_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    command = [sys.executable, "-c", _RACE]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    lines = [process.communicate(timeout=120)[0].split() for process in processes]
+    assert sorted(tasks for tasks, _ in lines) == ["0", "0", "1"]
+    expected = _SMALL.build(seed=0, progress=_Bar()).provenance.sha256
+    assert {sha for _, sha in lines} == {expected}
+
+
+def test_a_store_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".ttf").write_text("in the way")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    with pytest.raises(ResourceError) as refusal:
+        _SMALL.build(seed=0, progress=_Bar())
+    assert str(refusal.value) == f"the Minari store {tmp_path} cannot be written: File exists"
+
+
+def test_observation_dims_out_of_range_are_refused_before_anything_is_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    with pytest.raises(DataError, match=r"^observation_dims: 6 is out of range; an observation has 6 dimensions$"):
+        PointMazeWaypointsConfig(observation_dims=[6]).build(seed=0, progress=_Bar())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["Open", "UMaze", "Medium", "Large"])
+def test_waypoints_lead_from_every_cell_to_every_other_without_entering_a_wall(name: str) -> None:
+    environment: Any = make(EnvironmentSpec(f"PointMaze_{name}-v3")).unwrapped
+    maze = solve(environment.maze)
+    walls = np.array(environment.maze.maze_map) == 1
+    free = np.argwhere(~walls)
+    centres = np.array([environment.maze.cell_rowcol_to_xy(cell) for cell in free])
+    np.testing.assert_array_equal(maze.cells(centres), free)
+    for goal in centres:
+        at = centres.copy()
+        for _ in range(len(free)):
+            at = maze.waypoints(at, np.broadcast_to(goal, at.shape))
+            assert not walls[*maze.cells(at).T].any()
+        np.testing.assert_array_equal(at, np.broadcast_to(goal, at.shape))
