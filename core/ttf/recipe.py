@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
@@ -40,7 +41,7 @@ class Recipe(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
     """Name of the run folder: letters, digits, `_` and `-`."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     """Where all randomness of the run comes from."""
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")] = "auto"
@@ -74,7 +75,13 @@ class Recipe(Section):
     """What is done with metrics and results; none unless listed."""
 
 
-def recipe_model(kinds: Mapping[str, Iterable[type[Component]]]) -> type[Recipe]:
+@lru_cache(maxsize=4)
+def recipe_model(registry: Registry) -> type[Recipe]:
+    """Recipe, narrowed to the installed components."""
+    return narrowed_model({slot: registry.components(slot).values() for slot in SLOTS})
+
+
+def narrowed_model(kinds: Mapping[str, Iterable[type[Component]]]) -> type[Recipe]:
     """Recipe, narrowed so that each slot is a union of the component classes given for it, told apart by kind."""
     fields: dict[str, Any] = {  # field definitions; create_model is not typed for them
         "training": (TrainingConfig, _narrowed("training")),
@@ -116,10 +123,9 @@ def _checked(source: Source, registry: Registry) -> Recipe:
     components = {slot: registry.components(slot) for slot in SLOTS}
     check_kinds(source, registry, components)
     check_requirements(source, components)
-    model = recipe_model({slot: found.values() for slot, found in components.items()})
     fields: dict[str, Any] = {}
     try:
-        narrowed = model.model_validate(_without(source.data, source.refused))
+        narrowed = recipe_model(registry).model_validate(_without(source.data, source.refused))
         fields = {name: getattr(narrowed, name) for name in Recipe.model_fields}
     except ValidationError as error:
         note_validation_errors(source, error, components)

@@ -234,4 +234,6 @@ def qualified(component: type[Component], name: str) -> type[Component]:
     from pydantic import create_model
 
     kind: Any = (Literal[name], name)  # a field definition; create_model is not typed for it
-    return create_model(component.__name__, __base__=component, __doc__=component.__doc__, kind=kind)
+    return create_model(
+        component.__name__, __base__=component, __module__=component.__module__, __doc__=component.__doc__, kind=kind
+    )

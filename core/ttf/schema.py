@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import create_model
 
 from ttf.component import SLOTS
-from ttf.recipe import recipe_model
+from ttf.recipe import narrowed_model
 from ttf.requirements import SECTION_REQUIRES
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def recipe_schema(registry: Registry) -> Schema:
     classes = {
         slot: [_both_names(entry, registry) for entry in registry.entries if entry.slot == slot] for slot in SLOTS
     }
-    schema = recipe_model(classes).model_json_schema()
+    schema = narrowed_model(classes).model_json_schema()
     for definition in schema["$defs"].values():
         if "kind" in definition["properties"]:
             definition["required"] = ["kind"]

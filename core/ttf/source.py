@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Keys: TypeAlias = tuple[str | int, ...]
 
 
+#: What is listed of a recipe that is nonsense all over.
+MAX_PROBLEMS = 50
+
+
 class Place(NamedTuple):
     """Where something was written; places sort by file position, overrides after the file."""
 
@@ -53,11 +57,11 @@ class Source:
         self.problems.append(Problem(place, f"{dotted(at)}: {problem}" if at else problem))
 
     def place(self, at: Keys) -> Place:
-        """The place of the nearest thing at or above ``at``: a scalar itself, a mapping's or list's key."""
+        """The place of the nearest thing at or above ``at``: a scalar itself, else its key."""
+        by_key = isinstance(look_up(self.data, at), dict | list | None)
         for length in range(len(at), 0, -1):
-            found = self.keys if length < len(at) or isinstance(look_up(self.data, at), dict | list) else self.values
-            place = found.get(at[:length]) or self.values.get(at[:length])
-            if place is not None:
+            first, second = (self.keys, self.values) if by_key else (self.values, self.keys)
+            if place := first.get(at[:length]) or second.get(at[:length]):
                 return place
         return self.start
 
@@ -74,7 +78,8 @@ class Source:
 def problems_error(problems: Iterable[Problem]) -> RecipeError:
     """One error for all problems, a line each, sorted by place."""
     lines = [f"{problem.place.label}: {problem.text}" for problem in sorted(set(problems))]
-    return RecipeError("\n".join(lines))
+    rest = [f"... and {len(lines) - MAX_PROBLEMS} more problems"] if len(lines) > MAX_PROBLEMS else []
+    return RecipeError("\n".join([*lines[:MAX_PROBLEMS], *rest]))
 
 
 def dotted(at: Keys) -> str:

@@ -84,7 +84,7 @@ def _text(errors: list[ErrorDetails], at: Keys, fields: Iterable[str]) -> str:
         return " ".join(str(first.get("ctx", {}).get("error", first["msg"])).split())
     expected = list(dict.fromkeys(_expected(details) for details in errors))
     found = f"{len(value)}" if first["type"] in _LENGTHS and value is not None else shown(value)
-    hint = "; write {} for the defaults" if value is None and len(at) == 1 else ""
+    hint = "; write {} for the defaults" if value is None and first["type"].startswith("model_") else ""
     return f"must be {_listed(expected)}, found {found}{hint}"
 
 

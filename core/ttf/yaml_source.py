@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
+MAX_VALUES = 10_000
 
 # The scalars of YAML 1.2's core schema; everything else is text.
 _NULL = re.compile(r"|~|null|Null|NULL")
@@ -30,6 +31,8 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 # Dates in YAML 1.1, text in 1.2: what an editor shows and what is read could differ.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].*)?")
+# The scanner would look a thousand brackets ahead, in quadratic time.
+_TOO_DEEP = re.compile(r"([\[{]\s*){33}")
 _NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
@@ -86,6 +89,9 @@ def read_text(text: str, place: Callable[[int, int], Place], at: Keys = ()) -> S
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    if brackets := _TOO_DEEP.search(text):
+        line, column = _position(text, brackets.start())
+        raise problems_error([Problem(place(line, column), f"nested deeper than {MAX_DEPTH} levels")])
     try:
         return _Reader(YAML(typ="safe", pure=True).parse(text), place).read(at)
     except YAMLError as error:
@@ -98,11 +104,15 @@ def _syntax_error(error: YAMLError, text: str, place: Callable[[int, int], Place
     if mark is not None:
         line, column = mark.line + 1, mark.column + 1
     elif isinstance(position, int):
-        line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+        line, column = _position(text, position)
     else:
         line, column = 1, 1
     reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
     return problems_error([Problem(place(line, column), f"not YAML: {' '.join(str(reason).split())}")])
+
+
+def _position(text: str, offset: int) -> tuple[int, int]:
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 class _Reader:
@@ -133,6 +143,8 @@ class _Reader:
         from ruamel.yaml.events import AliasEvent, NodeEvent, ScalarEvent, SequenceStartEvent
 
         self.source.values[at] = self._at(event)
+        if len(self.source.values) > MAX_VALUES:
+            raise self._fatal(event, f"more than {MAX_VALUES} values; a recipe is a small file")
         if isinstance(event, AliasEvent):
             return self._refuse(event, at, "aliases are not allowed; write the value out")
         if isinstance(event, NodeEvent):
@@ -161,8 +173,9 @@ class _Reader:
                 self._value(next(self.events), (*at, "?"))
                 continue
             if key in mapping:
-                first = self.source.keys[*at, key].line
-                self.source.refuse((*at, key), f"duplicate key, first on line {first}", place)
+                line = self.source.keys[*at, key].line
+                first = f", first on line {line}" if line else ""
+                self.source.refuse((*at, key), f"duplicate key{first}", place)
                 self._value(next(self.events), (*at, "?"))
                 continue
             self.source.keys[*at, key] = place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from ttf import hookimpl
 from ttf.component import Component, ModelConfig
@@ -16,8 +16,20 @@ if TYPE_CHECKING:
 ttf_api = "1"
 
 
+def _heads(number: int) -> dict[str, JsonValue]:
+    properties: dict[str, JsonValue] = {"heads": {"const": number}, "width": {"multipleOf": number}}
+    unsaid = (("heads", number == 4), ("width", 128 % number == 0))
+    return {"properties": properties, "required": [name for name, fits in unsaid if not fits]}
+
+
+_HEADS_DIVIDE_WIDTH: list[JsonValue] = [_heads(number) for number in range(1, 65)]
+
+
 class GPTConfig(ModelConfig):
     """The published Transformer decoder (Janner et al. 2021, section 3.1 and appendix A)."""
+
+    # What the validator below says, for the JSON Schema: one alternative per number of heads.
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(anyOf=_HEADS_DIVIDE_WIDTH))
 
     kind: Literal["gpt"] = "gpt"
     """A GPT with an embedding table and an output head for every column of the transition."""

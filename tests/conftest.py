@@ -1,0 +1,48 @@
+"""Fixtures that several parts' tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from ttf.registry import load_registry
+
+if TYPE_CHECKING:
+    from ttf.registry import Registry
+
+
+class Install(Protocol):
+    """Installs a plugin of one module for a test."""
+
+    def __call__(self, module: str, code: str, *, distribution: str = ..., entry_point: str | None = ...) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def builtin_registry() -> Registry:
+    """The registry of the built-in plugins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TTF_PLUGINS", "trajectory-transformer")
+        return load_registry()
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Install plugins into a folder of the path, with metadata such as pip writes; the built-in ones are disabled."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    names: list[str] = []
+
+    def plugin(module: str, code: str, *, distribution: str = "stranger", entry_point: str | None = None) -> None:
+        (site / f"{module}.py").write_text(code)
+        info = site / f"{distribution.replace('-', '_')}-1.2.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+        with (info / "entry_points.txt").open("a") as file:
+            file.write(f"[ttf]\n{entry_point or module} = {module}\n" if file.tell() == 0 else f"{module} = {module}\n")
+        names.append(distribution)
+        monkeypatch.setenv("TTF_PLUGINS", ",".join(names))
+
+    return plugin
