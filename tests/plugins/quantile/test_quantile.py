@@ -56,7 +56,7 @@ def test_a_heavy_atom_gets_a_bin_of_its_own_and_the_rest_is_shared_out() -> None
 
 
 @given(counts=st.lists(st.integers(1, 500), min_size=21, max_size=60), bins=st.integers(2, 20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_value_worth_two_bins_is_alone_in_its_bin(counts: list[int], bins: int) -> None:
     values = torch.arange(len(counts), dtype=torch.float32)
     discretizer = fitted(Quantile(bins=bins), values.repeat_interleave(torch.tensor(counts)))
