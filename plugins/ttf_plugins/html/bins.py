@@ -24,8 +24,24 @@ def bins_picture(info: DiscretizerInfo) -> Picture:
         error.hlines(
             rows, [percent(c, c.error_mean) for c in columns], [percent(c, c.error_max) for c in columns], colors=GREY
         )
-        error.plot([percent(c, c.error_mean) for c in columns], rows, "o", color=BLUE, markersize=4, label="mean")
-        error.plot([percent(c, c.error_max) for c in columns], rows, "|", color=RED, markersize=7, label="largest")
+        error.plot(
+            [percent(c, c.error_mean) for c in columns],
+            rows,
+            "o",
+            color=BLUE,
+            markersize=4,
+            clip_on=False,
+            label="mean",
+        )
+        error.plot(
+            [percent(c, c.error_max) for c in columns],
+            rows,
+            "|",
+            color=RED,
+            markersize=7,
+            clip_on=False,
+            label="largest",
+        )
         error.set_xlabel("reconstruction error, % of the column's range")
         error.set_xlim(left=0)
         bins.barh(rows, [c.live for c in columns], color=BLUE, height=0.6, label="live")

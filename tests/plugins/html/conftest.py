@@ -183,7 +183,7 @@ def write_run(run: RunDir) -> None:
     data |= {"episodes": 1692, "steps": 200_013, "return": spread, "length": length}
     document: dict[str, Any] = {"recipe": "pointmaze_beam_search", "seed": 0, "device": "cpu", "data": data}
     document |= {"created": "2026-11-22T11:40:03+00:00", "finished": "2026-11-22T11:48:51+00:00"}
-    document |= {"command": "ttf run recipes/pointmaze_beam_search.yaml", "git": {"commit": "f74d4ff", "dirty": True}}
+    document |= {"command": "ttf run recipe.yaml", "git": {"commit": "f74d4ff", "dirty": True}}
     document |= {"versions": {"trajectory-transformer": "0.1.0", "torch": "2.13.0", "mujoco": "3.8.0"}}
     document |= {"machine": {"python": "3.11.9", "platform": "Linux", "processor": "x86_64", "threads": 2}}
     document |= {"layout": {"observation": 6, "action": 2, "names": list(Layout(6, 2).names)}}
