@@ -23,7 +23,10 @@ Examples:
 """
 
 
-def _complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str | CompletionItem]:
+def complete_components(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str | CompletionItem]:
+    """Completions of SLOT[.KIND]."""
     from ttf.component import SLOTS
     from ttf.registry import load_registry
 
@@ -33,7 +36,7 @@ def _complete(_context: click.Context, _parameter: click.Parameter, incomplete: 
 
 
 @click.command(epilog=EPILOG)
-@click.argument("name", metavar="[SLOT[.KIND]]", required=False, shell_complete=_complete)
+@click.argument("name", metavar="[SLOT[.KIND]]", required=False, shell_complete=complete_components)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: slot, kind, then fields as JSON Schema.")
 def components(name: str | None, *, as_json: bool) -> None:
     """Show what recipes may name, with every option."""

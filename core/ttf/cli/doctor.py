@@ -91,7 +91,8 @@ def _print_plugins(plugins: Iterable[Plugin]) -> None:
         colour = STATE_COLOURS[plugin.state]
         state = f"[{colour}]{plugin.state}[/{colour}]"
         seconds = f"{plugin.seconds * 1000:.0f} ms"
-        table.add_row(plugin.name, plugin.distribution, plugin.version, state, seconds, escape(plugin.reason))
+        identity = map(escape, (plugin.name, plugin.distribution, plugin.version))
+        table.add_row(*identity, state, seconds, escape(plugin.reason))
     click.secho("plugins", bold=True)
     make_console().print(table)
 

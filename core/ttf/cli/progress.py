@@ -12,7 +12,7 @@ import click
 from ttf.cli.output import make_console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.progress import Progress as Bars
 
@@ -32,7 +32,7 @@ class Pace:
     skipped: int = 0
     """What was done before the clock started."""
 
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
     figures: dict[str, float] = field(default_factory=dict)
 
     def advance(self, amount: int, figures: dict[str, float]) -> None:
@@ -84,29 +84,25 @@ def make_progress() -> Iterator[Progress]:
 class _LineTask:
     name: str
     pace: Pace
-    clock: Callable[[], float]
     printed: float
 
     def advance(self, amount: int = 1, **figures: float) -> None:
         self.pace.advance(amount, figures)
-        if self.clock() - self.printed >= QUIET:
+        if time.monotonic() - self.printed >= QUIET:
             self.print()
 
     def print(self) -> None:
         click.echo(f"{self.name}: {self.pace}", err=True)
-        self.printed = self.clock()
+        self.printed = time.monotonic()
 
 
-@dataclass(frozen=True)
 class LineProgress:
     """A line every ten seconds, and one at the end of each task."""
-
-    clock: Callable[[], float] = time.monotonic
 
     @contextmanager
     def task(self, name: str, total: int, *, done: int = 0, unit: str = "") -> Iterator[Task]:
         """See :class:`ttf.interfaces.progress.Progress`."""
-        task = _LineTask(name, Pace(total, unit, done, done), self.clock, self.clock())
+        task = _LineTask(name, Pace(total, unit, done, done), time.monotonic())
         try:
             yield task
         finally:

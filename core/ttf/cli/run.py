@@ -67,6 +67,7 @@ def print_result(run: RunDir) -> None:
 
 def _print_table(policies: list[Mapping[str, Any]]) -> None:
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     from ttf.cli.output import make_console
@@ -77,7 +78,7 @@ def _print_table(policies: list[Mapping[str, Any]]) -> None:
         table.add_column(name, justify="right")
     for row in policies:
         figures = (_percentage(row["success"]), _figure(row["return"]), _figure(row["steps"]))
-        table.add_row(row["policy"], str(row["episodes"]), *figures)
+        table.add_row(escape(row["policy"]), str(row["episodes"]), *figures)
     make_console().print(table)
 
 

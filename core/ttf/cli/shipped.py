@@ -10,6 +10,7 @@ from ttf.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
     import click
+    from click.shell_completion import CompletionItem
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -52,7 +53,7 @@ def find_recipe(argument: str) -> Path:
     return known[argument]
 
 
-def complete_recipes(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[object]:
+def complete_recipes(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Completions of a RECIPE argument: shipped names, then files."""
     from click.shell_completion import CompletionItem
 

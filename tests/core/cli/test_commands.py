@@ -1,0 +1,291 @@
+"""What the commands print, exactly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from jsonschema import Draft202012Validator
+
+from ttf.cli.edge import run_cli
+from ttf.cli.group import Settings, make_cli
+from ttf.cli.shipped import shipped_recipes
+
+if TYPE_CHECKING:
+    from tests.conftest import Install
+
+CORPUS = Path(__file__).parents[2] / "corpus"
+COMMANDS = ["components", "doctor", "recipes", "report", "run", "schema", "validate"]
+
+PLUGIN = """
+from typing import Annotated, Literal
+import click
+from pydantic import Field
+from ttf import hookimpl
+from ttf.component import DecoderConfig
+
+ttf_api = "1"
+
+class Dice(DecoderConfig):
+    '''Throws dice.
+
+    More than one.
+    '''
+    kind: Literal["dice"] = "dice"
+    sides: Annotated[int, Field(ge=2, le=20)] | None = 6
+    "Sides of a die; null for a ball."
+    faces: list[Annotated[int, Field(ge=0)]] = [1, 2]
+    "What is on them."
+    cheat: Literal["no", "maybe"] = "maybe"
+    "Whether they are loaded."
+    def build(self, model, discretizer, *, discount):
+        raise NotImplementedError
+
+@hookimpl
+def ttf_components():
+    return [Dice]
+
+@hookimpl
+def ttf_commands(cli):
+    @cli.command()
+    def throw():
+        "Throw them."
+        click.echo("4")
+"""
+
+
+def invoke(*args: str) -> Result:
+    return CliRunner().invoke(make_cli(), args, prog_name="ttf", obj=Settings())
+
+
+def output(*args: str) -> str:
+    result = invoke(*args)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture
+def builtin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTF_PLUGINS", "trajectory-transformer")
+
+
+@pytest.mark.usefixtures("builtin")
+def test_help_lists_every_command() -> None:
+    text = output("--help")
+    listed = text.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in listed] == COMMANDS
+    assert 'eval "$(_TTF_COMPLETE=bash_source ttf)"' in text
+
+
+@pytest.mark.usefixtures("builtin")
+@pytest.mark.parametrize("command", [*COMMANDS, "recipes list", "recipes show", "recipes copy"])
+def test_the_help_of_every_command_has_examples(command: str) -> None:
+    text = output(*command.split(), "--help")
+    assert f"  Examples:\n    ttf {command.split()[0]}" in text
+
+
+@pytest.mark.usefixtures("builtin")
+def test_validate_says_ok() -> None:
+    good = [str(CORPUS / "good" / name) for name in ("full.yaml", "json.yaml")]
+    assert output("validate", *good) == f"{good[0]}: ok\n{good[1]}: ok\n"
+
+
+@pytest.mark.usefixtures("builtin")
+def test_validate_reports_every_problem_of_every_file_and_exits_with_2() -> None:
+    files = [CORPUS / name for name in ("bad/empty.yaml", "good/full.yaml", "bad/many_problems.yaml")]
+    result = invoke("validate", *map(str, files))
+    expected = "".join(file.with_suffix(".txt").read_text("utf-8") for file in files if file.parent.name == "bad")
+    for file in files:
+        expected = expected.replace(f"{file.name}:", f"{file}:")
+    assert (result.exit_code, result.stdout, result.stderr) == (2, f"{files[1]}: ok\n", expected)
+
+
+@pytest.mark.usefixtures("builtin")
+def test_a_recipe_that_does_not_exist_is_compared_with_the_shipped_ones() -> None:
+    result = invoke("validate", "pointmaze_beam_serch")
+    known = ", ".join(sorted(shipped_recipes()))
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"pointmaze_beam_serch: no such file or shipped recipe; did you mean 'pointmaze_beam_search'?; known: {known}\n"
+    )
+
+
+@pytest.mark.usefixtures("builtin")
+def test_every_shipped_recipe_is_valid_by_name() -> None:
+    names = list(shipped_recipes())
+    assert "pointmaze_beam_search" in names
+    assert output("validate", *names) == "".join(f"{name}: ok\n" for name in names)
+
+
+@pytest.mark.usefixtures("builtin")
+def test_schema_prints_a_json_schema() -> None:
+    schema = json.loads(output("schema"))
+    Draft202012Validator.check_schema(schema)
+    assert list(schema["properties"])[:3] == ["name", "seed", "device"]
+
+
+def test_components_lists_slots_kinds_and_first_sentences(install: Install) -> None:
+    install("dice_a", PLUGIN)
+    assert output("components") == "decoder\n  dice                  Throws dice.\n"
+
+
+def test_components_of_a_kind_shows_every_field(install: Install) -> None:
+    install("dice_b", PLUGIN)
+    text = output("components", "decoder.dice")
+    assert text == output("components", "decoder") == output("components", "decoder.stranger:dice")
+    assert text == (
+        "decoder.dice  (stranger 1.2)\n"
+        "  Throws dice.\n"
+        "  Needs: discretizer, model.\n"
+        "\n"
+        "  context: integer >= 2, <= 1024; default 5\n"
+        "    Transitions the planner sees: the one being planned and those before it.\n"
+        "\n"
+        "  plan_every: integer >= 1, <= 1000; default 1\n"
+        "    Environment steps between two plans; the steps between follow the last one (published: 1).\n"
+        "\n"
+        "  sides: integer >= 2, <= 20 or null; default 6\n"
+        "    Sides of a die; null for a ball.\n"
+        "\n"
+        "  faces: list of integer >= 0; default [1, 2]\n"
+        "    What is on them.\n"
+        "\n"
+        '  cheat: no | maybe; default "maybe"\n'
+        "    Whether they are loaded.\n"
+        "\n"
+    )
+
+
+def test_components_as_json(install: Install) -> None:
+    install("dice_c", PLUGIN)
+    document = json.loads(output("components", "decoder", "--json"))
+    dice = document["decoder"]["dice"]
+    assert (dice["distribution"], dice["version"], dice["summary"]) == ("stranger", "1.2", "Throws dice.")
+    assert dice["requires"] == ["discretizer", "model"]
+    assert list(dice["fields"]) == ["context", "plan_every", "sides", "faces", "cheat"]
+    assert dice["fields"]["cheat"]["enum"] == ["no", "maybe"]
+
+
+@pytest.mark.usefixtures("builtin")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "decodr",
+            "unknown slot 'decodr'; did you mean 'decoder'?; known: baselines, data, decoder, discretizer, "
+            "environment, model, reporters",
+        ),
+        ("model.gtp", "unknown kind 'gtp' of slot 'model'; did you mean 'gpt'?; known: gpt"),
+    ],
+)
+def test_components_suggests_the_nearest_name(name: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(["components", name]) == 2
+    assert capfd.readouterr() == ("", f"Error: {message}\n")
+
+
+def test_recipes_lists_shipped_recipes_with_their_first_comment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "smoke").mkdir()
+    (tmp_path / "b.yaml").write_text("# yaml-language-server: $schema=x\n# What b does.\nname: b\n")
+    (tmp_path / "smoke" / "b.yaml").write_text("name: b\n")
+    known = {"b": tmp_path / "b.yaml", "smoke/b": tmp_path / "smoke" / "b.yaml"}
+    monkeypatch.setattr("ttf.cli.recipes.shipped_recipes", lambda: known)
+    assert output("recipes") == output("recipes", "list") == "b        What b does.\nsmoke/b\n"
+
+
+def test_recipes_show_prints_the_file() -> None:
+    name, file = next(iter(shipped_recipes().items()))
+    assert output("recipes", "show", name) == file.read_text("utf-8")
+
+
+def test_recipes_copy_makes_a_file_and_never_overwrites_one(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    name, file = next(iter(shipped_recipes().items()))
+    target = tmp_path / "mine.yaml"
+    assert output("recipes", "copy", name, str(target)) == f"{target}\n"
+    assert target.read_text("utf-8") == file.read_text("utf-8")
+    target.write_text("precious")
+    assert run_cli(["recipes", "copy", name, str(target)]) == 6
+    assert capfd.readouterr().err == f"Error: {target}: exists already\n"
+    assert target.read_text() == "precious"
+    assert output("recipes", "copy", name, str(tmp_path)) == f"{tmp_path / file.name}\n"
+
+
+def test_recipes_show_suggests_the_nearest_name(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(["recipes", "show", "pointmaze_beam"]) == 2
+    message = "Error: no shipped recipe 'pointmaze_beam'; did you mean 'pointmaze_beam_search'?; known: "
+    assert capfd.readouterr().err.startswith(message)
+
+
+def test_report_refuses_a_folder_that_is_no_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(["report", str(tmp_path)]) == 2
+    assert capfd.readouterr().err == f"Error: {tmp_path}: not a run folder; it has no recipe.yaml\n"
+
+
+def test_report_without_the_reporter_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TTF_PLUGINS", "jsonl")
+    assert run_cli(["report", str(tmp_path)]) == 4
+    err = capfd.readouterr().err
+    assert err.startswith("Error: plugin 'html' of trajectory-transformer ")
+    assert err.endswith(" is disabled: TTF_PLUGINS does not name it\n")
+
+
+def test_doctor_shows_versions_devices_plugins_and_stores(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("dice_d", PLUGIN)
+    store = tmp_path / "store"
+    (store / "maze" / "medium-v0" / "data").mkdir(parents=True)
+    (store / "maze" / "medium-v0" / "data" / "metadata.json").touch()
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(store))
+    text = output("doctor")
+    for line in ("  trajectory-transformer  0.1.0\n", " threads\n", f"  minari store            {store}\n"):
+        assert line in text
+    assert f"{'':26}maze/medium-v0\n" in text
+    assert ["dice_d", "stranger", "1.2", "loaded"] in [line.split()[:4] for line in text.splitlines()]
+
+
+def test_doctor_exits_with_4_if_a_plugin_failed(install: Install, capfd: pytest.CaptureFixture[str]) -> None:
+    install("broken_e", "raise ValueError('[no] [/]')")
+    total = run_cli(["doctor"])
+    out, err = capfd.readouterr()
+    assert total == 4
+    assert "ValueError: [no] [/]" in out
+    assert err == "Error: 1 of 12 plugins cannot be used\n"
+
+
+def test_a_plugins_command_is_listed_and_runs(install: Install) -> None:
+    install("dice_f", PLUGIN)
+    assert "  throw       Throw them.\n" in output("--help")
+    assert output("throw") == "4\n"
+
+
+def test_a_plugin_whose_commands_raise_is_named_and_the_rest_works(install: Install) -> None:
+    install("dice_g", PLUGIN.replace("@cli.command()", "raise ValueError('no')"))
+    result = invoke("--help")
+    assert result.exit_code == 0
+    assert result.stderr == "Warning: plugin 'dice_g' of stranger 1.2: hook ttf_commands: ValueError: no\n"
+
+
+def test_a_plugin_cannot_replace_a_built_in_command(install: Install) -> None:
+    install("dice_h", PLUGIN.replace("def throw", "def run"))
+    result = invoke("--help")
+    assert result.stderr == "Warning: plugin 'dice_h' of stranger 1.2: there is a command 'run' already\n"
+    assert "Throw them." not in result.stdout
+
+
+@pytest.mark.usefixtures("builtin")
+def test_recipes_and_kinds_are_completed() -> None:
+    from ttf.cli import components, shipped
+
+    context = click.Context(make_cli())
+    parameter = click.Argument(["x"])
+    names = [item.value for item in shipped.complete_recipes(context, parameter, "pointmaze_b")]
+    assert names == ["pointmaze_beam_search", "pointmaze_b"]
+    assert components.complete_components(context, parameter, "discretizer.q") == ["discretizer.quantile"]

@@ -1,0 +1,164 @@
+"""How commands end: messages, exit codes, and never a traceback unless asked for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ttf.cli.edge import run_cli
+from ttf.errors import CheckpointError, DataError, DivergedError, Interrupted, PluginError, TtfError
+
+CORPUS = Path(__file__).parents[2] / "corpus"
+TTF = Path(sys.executable).with_name("ttf")
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch's is."""
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def raise_error() -> None:
+        raise error
+
+    monkeypatch.setattr("ttf.registry.load_registry", raise_error)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (TtfError("no"), 1, "Error: no\n"),
+        (DataError("no data"), 3, "Error: no data\n"),
+        (PluginError("no plugin"), 4, "Error: no plugin\n"),
+        (DivergedError("nan"), 5, "Error: nan\n"),
+        (CheckpointError("torn"), 6, "Error: torn\n"),
+        (TtfError("a\nb"), 1, "Error: 2 problems\na\nb\n"),
+        (TtfError(), 1, "Error: TtfError\n"),
+        (Interrupted(143), 143, "interrupted; continue with --resume\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 6, "Error: runs/x: No space left on device\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "runs"), 6, "Error: runs: Permission denied\n"),
+        (OSError("odd"), 6, "Error: OSError: odd\n"),
+        (MemoryError(), 6, "Error: out of memory; MemoryError\n"),
+        (OutOfMemoryError("CUDA"), 6, "Error: out of memory; OutOfMemoryError: CUDA\n"),
+        (KeyboardInterrupt(), 130, "Interrupted.\n"),
+        (KeyError("x"), 1, "Error: unexpected KeyError: 'x'; rerun as 'ttf --debug ...' to see where\n"),
+        (ValueError("a\nb"), 1, "Error: unexpected ValueError: a b; rerun as 'ttf --debug ...' to see where\n"),
+    ],
+)
+def test_an_error_is_a_line_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: BaseException, code: int, message: str
+) -> None:
+    fail(monkeypatch, error)
+    assert run_cli(["schema"]) == code
+    out, err = capfd.readouterr()
+    assert (out, err.lstrip("\n")) == ("", message)
+
+
+def test_debug_shows_the_traceback_too(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    fail(monkeypatch, KeyError("x"))
+    assert run_cli(["--debug", "schema"]) == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[-1].startswith("Error: unexpected KeyError: 'x'")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["nonsense"], "Error: No such command 'nonsense'."),
+        (["run"], "Error: Missing argument 'RECIPE'."),
+        (["run", "x", "--seed", "one"], "Error: Invalid value for '--seed': 'one' is not a valid integer."),
+        (["validate"], "Error: Missing argument 'RECIPE...'."),
+        (["schema", "--nonsense"], "Error: No such option"),
+    ],
+)
+def test_a_wrong_usage_exits_with_2(args: list[str], message: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(args) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith(message.rstrip("."))
+    assert "Traceback" not in err
+
+
+def test_the_version_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(["--version"]) == 0
+    assert capfd.readouterr().out == "ttf, version 0.1.0\n"
+
+
+def ttf(*args: str, **options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([TTF, *args], capture_output=True, text=True, check=False, env=os.environ | options)
+
+
+def test_the_installed_command_validates_and_exits_with_2() -> None:
+    file = CORPUS / "bad" / "unknown_kind.yaml"
+    result = ttf("validate", str(file), TTF_PLUGINS="trajectory-transformer")
+    expected = file.with_suffix(".txt").read_text("utf-8").replace(file.name, str(file))
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", expected)
+
+
+def test_running_a_bad_recipe_is_one_line_without_a_traceback() -> None:
+    file = CORPUS / "bad" / "empty.yaml"
+    result = ttf("run", str(file))
+    message = f"Error: {file}:1:1: the file is empty; a recipe is a mapping such as 'name: x'\n"
+    assert (result.returncode, result.stdout, result.stderr) == (2, "", message)
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    script = f"{TTF} schema | head -1; {TTF} recipes | true"
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ("{\n", "")
+
+
+def test_output_in_an_ascii_locale_works() -> None:
+    result = ttf("doctor", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_sigint_outside_training_exits_with_130(tmp_path: Path) -> None:
+    (tmp_path / "slow_plugin.py").write_text("import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
+    info = tmp_path / "slow-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[ttf]\nslow = slow_plugin\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen([str(TTF), "schema"], env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert process.stderr.read().strip() == "Interrupted."
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--help"],
+        ["schema"],
+        ["components"],
+        ["components", "model.gpt", "--json"],
+        ["recipes"],
+        ["validate", str(CORPUS / "good" / "full.yaml")],
+    ],
+)
+def test_the_quick_commands_import_nothing_heavy_and_take_half_a_second(args: list[str]) -> None:
+    code = (
+        "import sys, time\n"
+        "from ttf.cli.edge import run_cli\n"
+        f"code = run_cli({args!r})\n"
+        "heavy = {'torch', 'numpy', 'gymnasium', 'minari', 'h5py', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "print(code, sorted(heavy), time.process_time(), file=sys.stderr)\n"
+    )
+    seconds = []
+    for _ in range(2):  # the first one may have to compile
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        status, _, used = result.stderr.strip().rpartition(" ")
+        assert status == "0 []"
+        seconds.append(float(used))
+    assert min(seconds) < 0.5
+    assert time.get_clock_info("process_time").resolution < 0.01
