@@ -34,7 +34,7 @@ def curves_picture(metrics: Sequence[Metric]) -> Picture:
         _dress(losses, "Loss", "nats per token, weighted")
         for field, label, color in _PARTS:
             _line(parts, held_out, field, label, color, marker="o")
-        _dress(parts, "Validation loss", "nats per token")
+        _dress(parts, "Validation loss by part", "nats per token")
         _line(rate, train, "learning_rate", "", INK)
         _dress(rate, "Learning rate", "learning rate")
         rate.set_ylim(bottom=0)
@@ -64,6 +64,5 @@ def _dress(axes: Axes, title: str, label: str) -> None:
     if len(axes.lines) == 0:
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color="#888888")
     elif any(not str(line.get_label()).startswith("_") for line in axes.lines):
-        axes.legend(
-            loc="lower right", bbox_to_anchor=(1, 1), ncols=4, handlelength=1.2, columnspacing=1, borderaxespad=0
-        )
+        axes.set_title(title, pad=16)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, handlelength=1.2, columnspacing=1, borderpad=0.2)
