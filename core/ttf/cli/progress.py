@@ -28,11 +28,11 @@ class Pace:
 
     total: int
     unit: str
+    started: float
     done: int = 0
     skipped: int = 0
     """What was done before the clock started."""
 
-    started: float = field(default_factory=lambda: time.monotonic())
     figures: dict[str, float] = field(default_factory=dict)
 
     def advance(self, amount: int, figures: dict[str, float]) -> None:
@@ -102,7 +102,7 @@ class LineProgress:
     @contextmanager
     def task(self, name: str, total: int, *, done: int = 0, unit: str = "") -> Iterator[Task]:
         """See :class:`ttf.interfaces.progress.Progress`."""
-        task = _LineTask(name, Pace(total, unit, done, done), time.monotonic())
+        task = _LineTask(name, Pace(total, unit, time.monotonic(), done, done), time.monotonic())
         try:
             yield task
         finally:
@@ -142,7 +142,7 @@ class BarProgress:
     @contextmanager
     def task(self, name: str, total: int, *, done: int = 0, unit: str = "") -> Iterator[Task]:
         """See :class:`ttf.interfaces.progress.Progress`."""
-        pace = Pace(total, unit, done, done)
+        pace = Pace(total, unit, time.monotonic(), done, done)
         bar = self.bars.add_task(name, total=total, completed=done, pace=str(pace))
         task = _BarTask(self.bars, bar, pace)
         try:

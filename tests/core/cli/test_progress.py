@@ -34,14 +34,14 @@ def test_a_duration_is_said_as_people_do(seconds: float, text: str) -> None:
 
 
 def test_a_pace_says_how_far_how_fast_how_long_and_the_figures(clock: Clock) -> None:
-    pace = Pace(5000, "steps", done=1000, skipped=1000, started=0.0)
+    pace = Pace(5000, "steps", 0.0, done=1000, skipped=1000)
     clock.now = 2.0
     pace.advance(500, {"loss": 1.23456})
     assert str(pace) == "1,500/5,000 steps  250/s  14 s left  loss 1.235"
 
 
 def test_a_finished_pace_says_how_long_it_took(clock: Clock) -> None:
-    pace = Pace(10, "", started=0.0)
+    pace = Pace(10, "", 0.0)
     clock.now = 100.0
     pace.advance(10, {})
     assert str(pace) == "10/10  0.1/s  1:40 min"
@@ -80,7 +80,7 @@ def test_bars_end_full_with_the_figures(clock: Clock) -> None:
             clock.now = 2.0
             task.advance(2, loss=0.5)
         progress.note("[x] a note")
-    last = screen.getvalue().splitlines()
-    assert any("[x] a note" in line for line in last)
-    assert "train" in last[-1]
-    assert "4/4 steps  1.0/s  2 s  loss 0.5" in last[-1]
+    lines = screen.getvalue().splitlines()
+    assert any("[x] a note" in line for line in lines)
+    assert "train" in lines[-2]
+    assert "4/4 steps  1.0/s  2 s  loss 0.5" in lines[-2]
