@@ -58,6 +58,28 @@ def ttf_commands(cli):
 """
 
 
+REPORTER = """
+from typing import Literal
+from ttf import hookimpl
+from ttf.component import ReporterConfig
+
+ttf_api = "1"
+
+class Pages(ReporterConfig):
+    "Writes a page."
+    kind: Literal["html"] = "html"
+    def build(self, run):
+        class Reporter:
+            def finish(self):
+                run.report.write_text("a page")
+        return Reporter()
+
+@hookimpl
+def ttf_components():
+    return [Pages]
+"""
+
+
 def invoke(*args: str) -> Result:
     return CliRunner().invoke(make_cli(), args, prog_name="ttf", obj=Settings())
 
@@ -219,6 +241,16 @@ def test_recipes_show_suggests_the_nearest_name(capfd: pytest.CaptureFixture[str
     assert run_cli(["recipes", "show", "pointmaze_beam"]) == 2
     message = "Error: no shipped recipe 'pointmaze_beam'; did you mean 'pointmaze_beam_search'?; known: "
     assert capfd.readouterr().err.startswith(message)
+
+
+def test_report_asks_the_html_reporter_for_every_run(install: Install, tmp_path: Path) -> None:
+    install("pages", REPORTER)
+    runs = [tmp_path / "a", tmp_path / "b"]
+    for folder in runs:
+        folder.mkdir()
+        (folder / "recipe.yaml").write_text("name: x\n")
+    assert output("report", *map(str, runs)) == "".join(f"{folder / 'report.html'}\n" for folder in runs)
+    assert [(folder / "report.html").read_text() for folder in runs] == ["a page", "a page"]
 
 
 def test_report_refuses_a_folder_that_is_no_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
