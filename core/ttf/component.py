@@ -100,8 +100,8 @@ class ModelConfig(Component):
     slot = "model"
     requires = ("discretizer", "training")
 
-    context: Annotated[int, Field(ge=1, le=1024)] = 10
-    """Transitions the model sees at most, and the length of a training window."""
+    context: Annotated[int, Field(ge=2, le=1024)] = 10
+    """Transitions of a training window: the one being predicted and those before it; 2 makes a Markovian model."""
 
     @abstractmethod
     def build(self, layout: Layout, bins: int) -> SequenceModel:
@@ -114,8 +114,8 @@ class DecoderConfig(Component):
     slot = "decoder"
     requires = ("discretizer", "model")
 
-    context: Annotated[int, Field(ge=1, le=1024)] = 5
-    """Past transitions the planner is given."""
+    context: Annotated[int, Field(ge=2, le=1024)] = 5
+    """Transitions the planner sees: the one being planned and those before it."""
 
     plan_every: Annotated[int, Field(ge=1, le=1000)] = 1
     """Environment steps between two plans; the steps between follow the last one (published: 1)."""

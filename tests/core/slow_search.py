@@ -1,0 +1,123 @@
+"""Beam search written to be obviously right: one row at a time, a full forward for every token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.model import SequenceModel
+    from ttf.search import BeamSettings
+
+
+def cropped(tokens: list[int], limit: int, width: int) -> list[int]:
+    """Drop whole transitions from the left until the limit is kept."""
+    while len(tokens) > limit:
+        tokens = tokens[width:]
+    return tokens
+
+
+def filtered(logits: Tensor, settings: BeamSettings) -> list[float]:
+    """The published filters (facts page, section 1.6) and a correct top-p, token by token."""
+    sampling = settings.sampling
+    logits = logits / sampling.temperature
+    if sampling.reference_cdf is not None:
+        order = logits.softmax(-1).sort().values.tolist()
+        total, bound = 0.0, None
+        for probability in order:
+            total += probability
+            if total >= sampling.reference_cdf:
+                break
+            bound = probability
+        removed = [bound is not None and p <= bound for p in logits.softmax(-1).tolist()]
+        logits = torch.where(torch.tensor(removed), -1000.0, logits)
+    if sampling.top_p is not None:
+        probabilities = logits.softmax(-1).tolist()
+        kept, mass = [], 0.0
+        for j in sorted(range(len(probabilities)), key=lambda j: -probabilities[j]):
+            if mass >= sampling.top_p:
+                break
+            kept.append(j)
+            mass += probabilities[j]
+        logits = torch.tensor([x if j in kept else -torch.inf for j, x in enumerate(logits.tolist())], dtype=logits.dtype)
+    if sampling.top_k is not None:
+        least = sorted(logits.tolist(), reverse=True)[min(sampling.top_k, len(logits)) - 1]
+        logits = torch.tensor([x if x >= least else -torch.inf for x in logits.tolist()], dtype=logits.dtype)
+    return [float(p) for p in logits.softmax(-1)]
+
+
+def first_above(probabilities: list[float], uniform: float) -> int:
+    """The first token whose cumulative probability exceeds the number."""
+    total = 0.0
+    for j, probability in enumerate(probabilities):
+        total += probability
+        if total > uniform:
+            return j
+    return max(j for j, probability in enumerate(probabilities) if probability > 0)
+
+
+class SlowSearch:
+    """Plans for one context."""
+
+    def __init__(self, model: SequenceModel, discretizer: Discretizer, settings: BeamSettings) -> None:
+        self.model, self.discretizer, self.settings = model, discretizer, settings
+        self.layout = model.layout
+
+    def next_logits(self, row: list[int], column: int) -> Tensor:
+        shown = cropped(row, self.settings.limit, self.layout.width)
+        logits = self.model(torch.tensor([shown]))[0, -1].clone()
+        for token in range(self.discretizer.bins):
+            if not self.discretizer.live[column, token]:
+                logits[token] = -torch.inf
+        if self.settings.stop == "end" and column > 0:
+            logits[self.discretizer.stop] = -torch.inf
+        return logits
+
+    def continued(self, row: list[int], ended: bool, uniforms: list[float]) -> tuple[list[int], float, float]:
+        """The row with an action, a reward and a value; the expected reward and value."""
+        expected = []
+        for column in range(self.layout.observation, self.layout.width):
+            logits = self.next_logits(row, column)
+            if column < self.layout.reward:
+                token = first_above(filtered(logits, self.settings), uniforms[column - self.layout.observation])
+            else:
+                scaled = logits / self.settings.sampling.temperature
+                token = int(scaled.argmax())
+                probabilities = scaled.softmax(-1)[: self.discretizer.bins]
+                expected.append(0.0 if ended else float(self.discretizer.expectation(probabilities, column)))
+            row = [*row, self.discretizer.stop if ended else token]
+        return row, expected[0], expected[1]
+
+    def observed(self, row: list[int], ended: bool) -> tuple[list[int], bool]:
+        for column in range(self.layout.observation):
+            token = int(self.next_logits(row, column).argmax())
+            if column == 0 and self.settings.stop == "end":
+                ended = ended or token == self.discretizer.stop
+            row = [*row, self.discretizer.stop if ended else token]
+        return row, ended
+
+    def plan(self, context: list[int], uniforms: Tensor) -> tuple[list[int], float]:
+        """The best plan's tokens and its score, for uniforms (H, A, W * E)."""
+        settings, gamma = self.settings, self.settings.discount
+        beams = [(context, 0.0, False)] * settings.beam_width
+        for t in range(settings.horizon):
+            candidates = []
+            for e in range(settings.expand):
+                for w, (row, returns, ended) in enumerate(beams):
+                    numbers = uniforms[t, :, e * settings.beam_width + w].tolist()
+                    longer, reward, value = self.continued(row, ended, numbers)
+                    total = returns + gamma**t * reward
+                    candidates.append((total + gamma ** (t + 1) * value, longer, total, ended))
+            candidates.sort(key=lambda candidate: -candidate[0])
+            kept = candidates[: settings.beam_width]
+            best = kept[0]
+            beams = []
+            for _, row, returns, ended in kept:
+                if t < settings.horizon - 1:
+                    row, ended = self.observed(row, ended)  # noqa: PLW2901
+                beams.append((row, returns, ended))
+        return best[1][len(context) - self.layout.observation :], best[0]

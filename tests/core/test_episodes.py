@@ -1,0 +1,132 @@
+"""Rows, values, splits and windows equal what the obvious loops give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ttf.episodes import Rows, Windows, make_rows, returns_after, split, tokenise
+from ttf.errors import DataError
+from ttf.interfaces.data import Episode
+from ttf.interfaces.discretizer import Discretizer
+from ttf.layout import Layout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LAYOUT = Layout(observation=2, action=1)
+
+
+def episode(length: int, *, terminated: bool = False, seed: int = 0) -> Episode:
+    random = np.random.default_rng(seed)
+    observations, actions = random.normal(size=(length, 2)), random.normal(size=(length, 1))
+    rewards = random.normal(size=length)
+    return Episode(
+        observations.astype(np.float32), actions.astype(np.float32), rewards.astype(np.float32), terminated=terminated
+    )
+
+
+class Rounding(Discretizer):
+    """A value's token is the value itself."""
+
+    def __init__(self, layout: Layout, bins: int) -> None:
+        super().__init__(layout, bins)
+        self.register_buffer("live", torch.ones(layout.width, bins, dtype=torch.bool))
+
+    def fit(self, rows: Tensor) -> None:
+        raise NotImplementedError
+
+    def encode(self, values: Tensor, at: int = 0) -> Tensor:
+        return values.long()
+
+    def decode(self, tokens: Tensor, at: int = 0) -> Tensor:
+        return tokens.float()
+
+    def expectation(self, probabilities: Tensor, at: int) -> Tensor:
+        raise NotImplementedError
+
+    def outside(self, values: Tensor, at: int = 0) -> Tensor:
+        raise NotImplementedError
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=20), st.floats(0.1, 1))
+def test_the_value_is_the_discounted_sum_of_later_rewards_without_its_own(rewards: list[float], discount: float) -> None:
+    values = returns_after(np.array(rewards), discount)
+    for t in range(len(rewards)):
+        expected = sum(discount ** (k - 1) * rewards[t + k] for k in range(1, len(rewards) - t))
+        assert values[t] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_a_row_is_observation_action_reward_value() -> None:
+    one = episode(3)
+    rows = make_rows([one], LAYOUT, 0.5, None)
+    r = one.rewards
+    values = [r[1] + 0.5 * r[2], r[2], 0.0]
+    expected = np.column_stack([one.observations, one.actions, r, values])
+    np.testing.assert_allclose(rows.values, expected, rtol=1e-6)
+
+
+def test_the_terminal_penalty_replaces_the_last_reward_before_values_are_computed() -> None:
+    rows = make_rows([episode(2, terminated=True), episode(2)], LAYOUT, 1.0, -100.0)
+    assert rows.values[1, LAYOUT.reward] == -100.0
+    assert rows.values[0, LAYOUT.value] == -100.0
+    assert rows.values[3, LAYOUT.reward] == episode(2).rewards[1]
+
+
+def test_whole_episodes_are_held_out_and_none_is_lost() -> None:
+    rows = make_rows([episode(2 + i, seed=i) for i in range(10)], LAYOUT, 0.9, None)
+    training, held_out = split(rows, 0.25, seed=3)
+    assert len(training.lengths) == 7
+    assert len(held_out.lengths) == 3
+    together = np.concatenate([training.values, held_out.values])
+    assert sorted(map(tuple, together.tolist())) == sorted(map(tuple, rows.values.tolist()))
+
+
+def test_a_single_episode_cannot_be_split() -> None:
+    rows = make_rows([episode(5)], LAYOUT, 0.9, None)
+    with pytest.raises(DataError, match=r"the data has a single episode; set training.validation_fraction to 0"):
+        split(rows, 0.1, seed=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(2, 9), st.booleans()), min_size=1, max_size=5),
+    st.integers(1, 5),
+    st.integers(1, 3),
+)
+def test_windows_are_what_a_loop_over_episodes_gives(
+    shapes: list[tuple[int, bool]], context: int, stride: int
+) -> None:
+    lengths, terminated = zip(*shapes, strict=True)
+    count, width, stop = sum(lengths), LAYOUT.width, 100
+    values = np.arange(count * width).reshape(count, width).astype(np.float32) % stop
+    rows = Rows(LAYOUT, values, np.array(lengths), np.array(terminated))
+    windows = Windows(values.astype(np.uint8), rows, stop=stop, context=context, stride=stride)
+    expected = []
+    for e, length in enumerate(lengths):
+        first = sum(lengths[:e])
+        for start in range(length - 1):
+            tokens, mask = [], []
+            for step in range(start, start + context * stride, stride):
+                inside = step < length
+                tokens += values[first + step].astype(int).tolist() if inside else [stop] * width
+                mask += [inside or terminated[e]] * width
+            expected.append((tokens[:-1], tokens[1:], mask[1:]))
+    batch = windows.batch(np.arange(len(windows)))
+    found = list(zip(batch.inputs.tolist(), batch.targets.tolist(), batch.mask.tolist(), strict=True))
+    assert found == expected
+
+
+def test_tokens_on_disk_are_those_of_the_discretizer(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 300, size=(70_000, LAYOUT.width)).astype(np.float32)
+    rows = Rows(LAYOUT, values, np.array([70_000]), np.array([False]))
+    tokens = tokenise(rows, Rounding(LAYOUT, 300), tmp_path / "tokens" / "training.npy")
+    np.testing.assert_array_equal(tokens, values.astype(np.int64))
+    assert isinstance(tokens, np.memmap)
+    assert [path.name for path in (tmp_path / "tokens").iterdir()] == ["training.npy"]

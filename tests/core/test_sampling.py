@@ -1,0 +1,56 @@
+"""Filters and draws on the examples of the facts page, and against plain loops."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ttf.sampling import REMOVED, Sampling, draw, filter_reference_cdf, filter_top_k, filter_top_p
+
+
+def logits(*probabilities: float) -> torch.Tensor:
+    return torch.tensor(probabilities, dtype=torch.float64).log()
+
+
+def test_the_published_filter_keeps_the_top_of_the_mass() -> None:
+    filtered = filter_reference_cdf(logits(0.05, 0.1, 0.15, 0.3, 0.4), 0.6)
+    assert (filtered > REMOVED).tolist() == [False, False, False, True, True]
+
+
+def test_the_published_filter_removes_everything_at_a_tie_and_then_all_are_equally_likely() -> None:
+    probabilities = Sampling(reference_cdf=0.6).probabilities(logits(0.1, 0.45, 0.45))
+    assert probabilities.tolist() == pytest.approx([1 / 3] * 3)
+
+
+def test_top_p_keeps_the_fewest_tokens_that_hold_the_mass() -> None:
+    filtered = filter_top_p(logits(0.1, 0.4, 0.2, 0.3), 0.6)
+    assert filtered.isfinite().tolist() == [False, True, False, True]
+
+
+def test_top_p_always_keeps_the_likeliest_token() -> None:
+    assert filter_top_p(logits(0.3, 0.7), 1e-9).isfinite().tolist() == [False, True]
+
+
+def test_top_k_keeps_ties_with_the_last_one_kept() -> None:
+    assert filter_top_k(logits(0.2, 0.2, 0.5, 0.1), 2).isfinite().tolist() == [True, True, True, False]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8).filter(lambda p: sum(p) > 0.01), st.floats(0, 1, exclude_max=True))
+def test_a_draw_is_the_first_token_whose_cumulative_probability_exceeds_the_number(
+    weights: list[float], uniform: float
+) -> None:
+    probabilities = torch.tensor(weights, dtype=torch.float64)
+    probabilities /= probabilities.sum()
+    token = int(draw(probabilities, torch.tensor(uniform, dtype=torch.float64)))
+    cumulative = probabilities.cumsum(0).tolist()
+    expected = next((j for j, c in enumerate(cumulative) if c > uniform), None)
+    assert probabilities[token] > 0
+    if expected is not None:
+        assert token == expected
+
+
+def test_a_number_above_the_rounded_total_draws_the_last_possible_token() -> None:
+    probabilities = torch.tensor([0.5, 0.4999999, 0.0])
+    assert int(draw(probabilities, torch.tensor(0.99999999))) == 1
