@@ -34,7 +34,7 @@ def filtered(logits: Tensor, settings: BeamSettings) -> list[float]:
                 break
             bound = probability
         removed = [bound is not None and p <= bound for p in logits.softmax(-1).tolist()]
-        logits = torch.where(torch.tensor(removed), -1000.0, logits)
+        logits = torch.where(torch.tensor(removed), logits.clamp(max=-1000.0), logits)
     if sampling.top_p is not None:
         probabilities = logits.softmax(-1).tolist()
         kept, mass = [], 0.0
@@ -43,7 +43,9 @@ def filtered(logits: Tensor, settings: BeamSettings) -> list[float]:
                 break
             kept.append(j)
             mass += probabilities[j]
-        logits = torch.tensor([x if j in kept else -torch.inf for j, x in enumerate(logits.tolist())], dtype=logits.dtype)
+        logits = torch.tensor(
+            [x if j in kept else -torch.inf for j, x in enumerate(logits.tolist())], dtype=logits.dtype
+        )
     if sampling.top_k is not None:
         least = sorted(logits.tolist(), reverse=True)[min(sampling.top_k, len(logits)) - 1]
         logits = torch.tensor([x if x >= least else -torch.inf for x in logits.tolist()], dtype=logits.dtype)
@@ -69,12 +71,13 @@ class SlowSearch:
 
     def next_logits(self, row: list[int], column: int) -> Tensor:
         shown = cropped(row, self.settings.limit, self.layout.width)
-        logits = self.model(torch.tensor([shown]))[0, -1].clone()
-        for token in range(self.discretizer.bins):
-            if not self.discretizer.live[column, token]:
-                logits[token] = -torch.inf
-        if self.settings.stop == "end" and column > 0:
-            logits[self.discretizer.stop] = -torch.inf
+        logits: Tensor = self.model(torch.tensor([shown]))[0, -1].clone()
+        if self.settings.stop == "end":
+            for token in range(self.discretizer.bins):
+                if not self.discretizer.live[column, token]:
+                    logits[token] = -torch.inf
+            if column > 0:
+                logits[self.discretizer.stop] = -torch.inf
         return logits
 
     def continued(self, row: list[int], ended: bool, uniforms: list[float]) -> tuple[list[int], float, float]:

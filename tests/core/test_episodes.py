@@ -56,7 +56,9 @@ class Rounding(Discretizer):
 
 
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=20), st.floats(0.1, 1))
-def test_the_value_is_the_discounted_sum_of_later_rewards_without_its_own(rewards: list[float], discount: float) -> None:
+def test_the_value_is_the_discounted_sum_of_later_rewards_without_its_own(
+    rewards: list[float], discount: float
+) -> None:
     values = returns_after(np.array(rewards), discount)
     for t in range(len(rewards)):
         expected = sum(discount ** (k - 1) * rewards[t + k] for k in range(1, len(rewards) - t))
@@ -100,9 +102,7 @@ def test_a_single_episode_cannot_be_split() -> None:
     st.integers(1, 5),
     st.integers(1, 3),
 )
-def test_windows_are_what_a_loop_over_episodes_gives(
-    shapes: list[tuple[int, bool]], context: int, stride: int
-) -> None:
+def test_windows_are_what_a_loop_over_episodes_gives(shapes: list[tuple[int, bool]], context: int, stride: int) -> None:
     lengths, terminated = zip(*shapes, strict=True)
     count, width, stop = sum(lengths), LAYOUT.width, 100
     values = np.arange(count * width).reshape(count, width).astype(np.float32) % stop
@@ -112,7 +112,8 @@ def test_windows_are_what_a_loop_over_episodes_gives(
     for e, length in enumerate(lengths):
         first = sum(lengths[:e])
         for start in range(length - 1):
-            tokens, mask = [], []
+            tokens: list[int] = []
+            mask: list[bool] = []
             for step in range(start, start + context * stride, stride):
                 inside = step < length
                 tokens += values[first + step].astype(int).tolist() if inside else [stop] * width

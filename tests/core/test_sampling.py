@@ -37,7 +37,9 @@ def test_top_k_keeps_ties_with_the_last_one_kept() -> None:
     assert filter_top_k(logits(0.2, 0.2, 0.5, 0.1), 2).isfinite().tolist() == [True, True, True, False]
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=8).filter(lambda p: sum(p) > 0.01), st.floats(0, 1, exclude_max=True))
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=8).filter(lambda p: sum(p) > 0.01), st.floats(0, 1, exclude_max=True)
+)
 def test_a_draw_is_the_first_token_whose_cumulative_probability_exceeds_the_number(
     weights: list[float], uniform: float
 ) -> None:

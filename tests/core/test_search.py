@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 
 import pytest
 import torch
-from slow_search import SlowSearch
-from torch import Tensor
+from tests.core.slow_search import SlowSearch
+from torch import Tensor, nn
 
 from ttf.interfaces.discretizer import Discretizer
-from ttf.interfaces.model import SequenceModel
+from ttf.interfaces.model import SequenceModel, State
 from ttf.layout import Layout
 from ttf.sampling import Sampling
 from ttf.search import BeamSearch, BeamSettings
@@ -50,7 +51,11 @@ def random_case(seed: int) -> tuple[SequenceModel, Discretizer, BeamSettings, in
     layout = Layout(choose.randint(1, 3), choose.randint(1, 2))
     bins, context = choose.randint(2, 6), choose.randint(2, 4)
     config = GPTConfig(
-        layers=choose.randint(1, 2), heads=2, width=8, context=context, value_leak=choose.choice(["reference", "blocked"])
+        layers=choose.randint(1, 2),
+        heads=2,
+        width=8,
+        context=context,
+        value_leak=choose.choice(["reference", "blocked"]),
     )
     model = config.build(layout, bins).double().eval()
     for parameter in model.parameters():
@@ -105,8 +110,44 @@ def test_environments_planned_together_get_the_plans_they_get_alone() -> None:
         assert together[row].equal(alone[0])
 
 
-def test_a_plan_that_ends_earns_nothing_more() -> None:
-    model, discretizer, settings, _ = random_case(3)
-    assert settings.horizon == 3
-    with torch.no_grad():
-        model.get_parameter("head.weight")[:, discretizer.stop] = 0.0
+@dataclass(frozen=True)
+class Count:
+    """Remembers nothing but how much was read."""
+
+    length: int
+
+    def select(self, rows: Tensor) -> Count:
+        return self
+
+
+class Ending(SequenceModel):
+    """Predicts the end of the episode after every transition, and knows nothing else."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.step(tokens, Count(0))[0]
+
+    def start(self, batch: int, capacity: int) -> State:
+        return Count(0)
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        logits = torch.zeros(*tokens.shape, self.bins + 1, dtype=torch.float64)
+        slots = torch.tensor(self.layout.slots(tokens.shape[1], state.length))
+        logits[:, slots == self.layout.value, self.bins] = 100.0
+        return logits, Count(state.length + tokens.shape[1])
+
+    def decayed_parameters(self) -> list[nn.Parameter]:
+        return []
+
+
+def test_a_plan_that_ends_earns_the_rewards_until_then_and_nothing_more() -> None:
+    layout, bins = Layout(2, 1), 4
+    discretizer = Centres(layout, bins, torch.Generator().manual_seed(0))
+    settings = BeamSettings(
+        horizon=3, beam_width=2, expand=2, limit=layout.block(4), discount=0.9, sampling=Sampling(), stop="end"
+    )
+    search = BeamSearch(Ending(layout, bins, context=4), discretizer, settings)
+    plan = search.plan(torch.zeros(1, 2, dtype=torch.int64), torch.zeros(search.uniforms_shape(1)).double())
+    reward = discretizer.centres[layout.reward][discretizer.live[layout.reward]].mean()
+    assert float(plan.score) == pytest.approx(float(reward))
+    assert (plan.tokens[0, 1:] == discretizer.stop).all()
+    assert (plan.tokens[0, 0] != discretizer.stop).all()

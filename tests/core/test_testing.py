@@ -62,7 +62,7 @@ class Bag(SequenceModel):
         positions = torch.arange(start, start + tokens.shape[1]) + 1
         return self.table[tokens] * positions[:, None]
 
-    def start(self, batch: int, capacity: int) -> State:  # noqa: ARG002  (nothing to allocate)
+    def start(self, batch: int, capacity: int) -> State:
         return Sum(self.table.new_zeros(batch, self.bins + 1), 0, self.fault == "select")
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:

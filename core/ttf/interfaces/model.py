@@ -69,4 +69,4 @@ class SequenceModel(nn.Module, ABC):
 
 def linear_weights(module: nn.Module) -> list[nn.Parameter]:
     """The weight matrices of all linear maps in a module, what weight decay usually applies to."""
-    return [layer.weight for layer in module.modules() if isinstance(layer, nn.Linear)]
+    return [layer.get_parameter("weight") for layer in module.modules() if isinstance(layer, nn.Linear)]

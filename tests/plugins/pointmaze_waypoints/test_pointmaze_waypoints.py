@@ -40,11 +40,11 @@ class _Bar:
         self._stop_at = stop_at
 
     @contextmanager
-    def task(self, name: str, total: int, *, done: int = 0, unit: str = "") -> Iterator[Task]:  # noqa: ARG002
+    def task(self, name: str, total: int, *, done: int = 0, unit: str = "") -> Iterator[Task]:
         self.tasks.append((name, total))
         yield self
 
-    def advance(self, amount: int = 1, **figures: float) -> None:  # noqa: ARG002
+    def advance(self, amount: int = 1, **figures: float) -> None:
         self.done += amount
         if self._stop_at is not None and self.done >= self._stop_at:
             raise KeyboardInterrupt
