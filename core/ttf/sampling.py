@@ -51,7 +51,7 @@ def filter_reference_cdf(logits: Tensor, threshold: float) -> Tensor:
     count = (ascending.cumsum(-1) < threshold).sum(-1, keepdim=True)
     largest = ascending.gather(-1, (count - 1).clamp(min=0))
     removed = (probabilities <= largest) & (count > 0)
-    return logits.masked_fill(removed, REMOVED)
+    return logits.where(~removed, logits.clamp(max=REMOVED))  # what was impossible before stays so
 
 
 def filter_top_k(logits: Tensor, top_k: int) -> Tensor:

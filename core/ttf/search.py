@@ -45,7 +45,7 @@ class BeamSettings:
 
     stop: Literal["end", "reference"]
     """`end`: a plan that predicts the end of the episode earns nothing more. `reference`: as published, the stop
-    token is a token like any other."""
+    token and dead bins are tokens like any other, in every column."""
 
 
 class Reader:
@@ -186,8 +186,9 @@ class BeamSearch:
     def _forbidden_tokens(self) -> list[Tensor | None]:
         """Per column the dead bins, and the stop token where an episode cannot end: (V,) bool, None if none."""
         forbidden = torch.zeros(self.layout.width, self.discretizer.vocabulary, dtype=torch.bool)
-        forbidden[:, : self.discretizer.bins] = ~self.discretizer.live.cpu()
-        forbidden[1:, self.discretizer.stop] = self.settings.stop == "end"
+        if self.settings.stop == "end":
+            forbidden[:, : self.discretizer.bins] = ~self.discretizer.live.cpu()
+            forbidden[1:, self.discretizer.stop] = True
         device = self.discretizer.live.device
         return [row.to(device) if row.any() else None for row in forbidden]
 

@@ -24,6 +24,11 @@ def test_the_published_filter_removes_everything_at_a_tie_and_then_all_are_equal
     assert probabilities.tolist() == pytest.approx([1 / 3] * 3)
 
 
+def test_the_published_filter_leaves_impossible_tokens_impossible() -> None:
+    filtered = Sampling(reference_cdf=0.6).probabilities(logits(0.5, 0.0, 0.5))
+    assert filtered.tolist() == [0.5, 0.0, 0.5]
+
+
 def test_top_p_keeps_the_fewest_tokens_that_hold_the_mass() -> None:
     filtered = filter_top_p(logits(0.1, 0.4, 0.2, 0.3), 0.6)
     assert filtered.isfinite().tolist() == [False, True, False, True]

@@ -49,8 +49,8 @@ class BeamSearchConfig(DecoderConfig):
     """Sample actions from this many of the likeliest tokens; null for all."""
 
     stop: Literal["end", "reference"] = "end"
-    """`end`: a plan in which the episode ends earns nothing more; `reference`: the stop token is one like any other,
-    as published."""
+    """`end`: a plan in which the episode ends earns nothing more; `reference`: the stop token and dead bins are tokens
+    like any other, as published."""
 
     def build(self, model: SequenceModel, discretizer: Discretizer, *, discount: float) -> Decoder:
         """Make the planner."""
