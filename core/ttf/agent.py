@@ -38,22 +38,34 @@ class PlanningPolicy(Policy):
         discretizer: fitted, on the planner's device.
         environment: whose action bounds clip the planned actions.
         context: past transitions the planner is given.
-        plan_every: steps between plans; a plan that is used up is renewed earlier.
+        plan_every: transitions between plans; a plan that is used up is renewed earlier.
+        stride: environment steps of a transition, for which an action is held.
+        discount: per environment step, of the rewards while an action is held.
     """
 
     def __init__(
-        self, decoder: Decoder, discretizer: Discretizer, environment: Environment, *, context: int, plan_every: int
+        self,
+        decoder: Decoder,
+        discretizer: Discretizer,
+        environment: Environment,
+        *,
+        context: int,
+        plan_every: int = 1,
+        stride: int = 1,
+        discount: float = 1.0,
     ) -> None:
         self.decoder = decoder
         self.discretizer = discretizer
         self.low, self.high = environment.action_low, environment.action_high
         self.context = context
         self.plan_every = plan_every
+        self.stride, self.discount = stride, discount
         self.clips = ClipCounter()
 
     def start(self, batch: int, seed: int) -> Actor:
         """An actor for ``batch`` episodes."""
-        return _PlanningActor(self, batch, torch.Generator().manual_seed(seed))
+        planning = _PlanningActor(self, batch, torch.Generator().manual_seed(seed))
+        return planning if self.stride == 1 else _HoldingActor(planning, self.stride, self.discount)
 
 
 class _PlanningActor(Actor):
@@ -106,3 +118,30 @@ class _PlanningActor(Actor):
 
     def _decode(self, tokens: Tensor, at: int) -> NDArray[np.float32]:
         return self._discretizer.decode(tokens, at).cpu().numpy().astype(np.float32)
+
+
+class _HoldingActor(Actor):
+    """Holds the actions of another actor for some steps each, and tells it the sum of their rewards."""
+
+    def __init__(self, actor: Actor, steps: int, discount: float) -> None:
+        self._actor, self._steps, self._discount = actor, steps, discount
+        self._held = 0
+        self._action = self._reward = np.zeros(0, dtype=np.float32)
+
+    def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.imagined = None
+        if self._held == 0:
+            self._action = self._actor.act(observations)
+            self._reward = np.zeros(len(observations), dtype=np.float32)
+            self.imagined = self._actor.imagined
+        return self._action
+
+    def observe(self, rewards: NDArray[np.float32]) -> None:
+        self._reward = self._reward + np.float32(self._discount**self._held) * rewards
+        self._held = (self._held + 1) % self._steps
+        if self._held == 0:
+            self._actor.observe(self._reward)
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        self._actor.keep(rows)
+        self._action, self._reward = self._action[rows], self._reward[rows]

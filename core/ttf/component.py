@@ -70,7 +70,8 @@ class DataConfig(Component):
     """Indices of the flattened observation to keep, in order (published for Ant: the first 27); null keeps all."""
 
     stride: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Environment steps between the transitions of a training window (the published ``step``)."""
+    """Environment steps of a transition (the published `step`, which drops the rewards between; here they are
+    summed). The planner holds each action for as long."""
 
     @abstractmethod
     def build(self, *, seed: int, progress: Progress) -> DataSource:
@@ -118,7 +119,7 @@ class DecoderConfig(Component):
     """Transitions the planner sees: the one being planned and those before it."""
 
     plan_every: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Environment steps between two plans; the steps between follow the last one (published: 1)."""
+    """Transitions between two plans; those between follow the last one, while it lasts (published: 1)."""
 
     @abstractmethod
     def build(self, model: SequenceModel, discretizer: Discretizer, *, discount: float) -> Decoder:

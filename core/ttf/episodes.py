@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ttf.component import DataConfig
     from ttf.interfaces.data import Episode
     from ttf.interfaces.discretizer import Discretizer
     from ttf.layout import Layout
@@ -27,15 +28,20 @@ ENCODED_AT_ONCE = 65_536
 """Rows discretized per call, so that tokenising needs little memory beside the rows."""
 
 
-def returns_after(rewards: NDArray[np.floating], discount: float) -> NDArray[np.float64]:
-    """The value column: V_t = sum over k >= 1 of discount^(k-1) r_(t+k), without r_t (facts of the published code).
+def transition_rewards(rewards: NDArray[np.floating], discount: float, stride: int = 1) -> NDArray[np.float64]:
+    """What transitions of ``stride`` steps earn: R_t = sum over 0 <= k < stride of discount^k r_(t+k), (T,)."""
+    weights = discount ** np.arange(stride)
+    summed: NDArray[np.float64] = lfilter(weights, [1.0], np.asarray(rewards, dtype=np.float64)[::-1])[::-1]
+    return summed
 
-    Args:
-        rewards: (T,).
-        discount: discount factor.
+
+def returns_after(rewards: NDArray[np.floating], discount: float, stride: int = 1) -> NDArray[np.float64]:
+    """The value column: V_t = sum over k >= stride of discount^(k-stride) r_(t+k), what comes after R_t, (T,).
+
+    With a stride of 1 this is the published value, which excludes r_t (facts of the published code).
     """
     returns = lfilter([1.0], [1.0, -discount], np.asarray(rewards, dtype=np.float64)[::-1])[::-1]
-    return np.append(returns[1:], 0.0)
+    return np.append(returns, np.zeros(stride))[stride:]
 
 
 @dataclass(frozen=True)
@@ -55,20 +61,21 @@ class Rows:
         return Rows(self.layout, values, self.lengths[episodes], self.terminated[episodes])
 
 
-def make_rows(episodes: Sequence[Episode], layout: Layout, discount: float, terminal_penalty: float | None) -> Rows:
+def make_rows(episodes: Sequence[Episode], layout: Layout, config: DataConfig) -> Rows:
     """Join observation, action, reward and value; the penalty replaces the reward of a termination first."""
-    values = [_episode_rows(episode, discount, terminal_penalty) for episode in episodes]
+    values = [_episode_rows(episode, config) for episode in episodes]
     lengths = np.array([len(episode) for episode in episodes], dtype=np.int64)
     terminated = np.array([episode.terminated for episode in episodes], dtype=np.bool_)
     return Rows(layout, np.concatenate(values), lengths, terminated)
 
 
-def _episode_rows(episode: Episode, discount: float, terminal_penalty: float | None) -> NDArray[np.float32]:
+def _episode_rows(episode: Episode, config: DataConfig) -> NDArray[np.float32]:
     rewards = np.array(episode.rewards, dtype=np.float64)
-    if terminal_penalty is not None and episode.terminated:
-        rewards[-1] = terminal_penalty
-    values = returns_after(rewards, discount)
-    return np.column_stack([episode.observations, episode.actions, rewards, values]).astype(np.float32)
+    if config.terminal_penalty is not None and episode.terminated:
+        rewards[-1] = config.terminal_penalty
+    earned = transition_rewards(rewards, config.discount, config.stride)
+    values = returns_after(rewards, config.discount, config.stride)
+    return np.column_stack([episode.observations, episode.actions, earned, values]).astype(np.float32)
 
 
 def split(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ttf.component import DataConfig
 from ttf.episodes import Rows, Windows, make_rows, returns_after, split, tokenise
 from ttf.errors import DataError
 from ttf.interfaces.data import Episode
@@ -20,7 +21,19 @@ from ttf.layout import Layout
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ttf.interfaces.data import DataSource
+    from ttf.interfaces.progress import Progress
+
 LAYOUT = Layout(observation=2, action=1)
+
+
+class Recorded(DataConfig):
+    """A data section; only how rows are made of it counts here."""
+
+    kind: Literal["recorded"] = "recorded"
+
+    def build(self, *, seed: int, progress: Progress) -> DataSource:
+        raise NotImplementedError
 
 
 def episode(length: int, *, terminated: bool = False, seed: int = 0) -> Episode:
@@ -67,7 +80,7 @@ def test_the_value_is_the_discounted_sum_of_later_rewards_without_its_own(
 
 def test_a_row_is_observation_action_reward_value() -> None:
     one = episode(3)
-    rows = make_rows([one], LAYOUT, 0.5, None)
+    rows = make_rows([one], LAYOUT, Recorded(discount=0.5))
     r = one.rewards
     values = [r[1] + 0.5 * r[2], r[2], 0.0]
     expected = np.column_stack([one.observations, one.actions, r, values])
@@ -75,14 +88,14 @@ def test_a_row_is_observation_action_reward_value() -> None:
 
 
 def test_the_terminal_penalty_replaces_the_last_reward_before_values_are_computed() -> None:
-    rows = make_rows([episode(2, terminated=True), episode(2)], LAYOUT, 1.0, -100.0)
+    rows = make_rows([episode(2, terminated=True), episode(2)], LAYOUT, Recorded(discount=1.0, terminal_penalty=-100.0))
     assert rows.values[1, LAYOUT.reward] == -100.0
     assert rows.values[0, LAYOUT.value] == -100.0
     assert rows.values[3, LAYOUT.reward] == episode(2).rewards[1]
 
 
 def test_whole_episodes_are_held_out_and_none_is_lost() -> None:
-    rows = make_rows([episode(2 + i, seed=i) for i in range(10)], LAYOUT, 0.9, None)
+    rows = make_rows([episode(2 + i, seed=i) for i in range(10)], LAYOUT, Recorded())
     training, held_out = split(rows, 0.25, seed=3)
     assert len(training.lengths) == 7
     assert len(held_out.lengths) == 3
@@ -91,7 +104,7 @@ def test_whole_episodes_are_held_out_and_none_is_lost() -> None:
 
 
 def test_a_single_episode_cannot_be_split() -> None:
-    rows = make_rows([episode(5)], LAYOUT, 0.9, None)
+    rows = make_rows([episode(5)], LAYOUT, Recorded())
     with pytest.raises(DataError, match=r"the data has a single episode; set training.validation_fraction to 0"):
         split(rows, 0.1, seed=0)
 
