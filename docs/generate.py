@@ -62,8 +62,7 @@ def _slot(registry: Registry, slot: str) -> Iterator[str]:
     base, several = SLOTS[slot]
     yield f"## {slot}\n"
     yield _words(base.__doc__) + (" A list of components.\n" if several else " One component.\n")
-    shared = {"kind", *base.model_fields}
-    if shared != {"kind"}:
+    if len(base.model_fields) > 1:
         yield "Fields of every kind:\n"
         yield from _fields(base, leave_out={"kind"})
     for entry in _entries(registry, slot):
@@ -71,7 +70,9 @@ def _slot(registry: Registry, slot: str) -> Iterator[str]:
         yield _summary(entry) + "\n"
         if entry.component.requires:
             yield f"Needs the sections {', '.join(f'`{name}`' for name in entry.component.requires)}.\n"
-        yield from _fields(entry.component, leave_out=shared)
+        own = entry.component.model_fields
+        same = [name for name, field in base.model_fields.items() if own[name].default == field.default]
+        yield from _fields(entry.component, leave_out={"kind", *same})
 
 
 def _fields(section: type[Section], leave_out: Collection[str] = ()) -> Iterator[str]:

@@ -53,7 +53,7 @@ def newest_unfinished(runs_dir: Path, recipe: Recipe) -> RunDir:
         RecipeError: there is none, or what was trained there is not what the recipe says now.
     """
     folder = runs_dir / recipe.name
-    runs = sorted(path for path in folder.glob("*") if (path / "run.json").is_file())
+    runs = sorted(path for path in folder.glob("*") if RunDir(path).read("run"))
     if not runs:
         message = f"nothing to resume: no run of {recipe.name!r} in {runs_dir}"
         raise RecipeError(message)
