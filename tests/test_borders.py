@@ -21,7 +21,6 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 #: The only modules in which numpy arrays and torch tensors meet.
 NUMPY_MEETS_TORCH = {
     "agent.py",  # observations come in, actions go out
-    "assemble.py",  # rows go to the discretizer
     "episodes.py",  # rows become tokens, windows become batches
     "interop.py",  # reads weights from .npz files
     "reconstruction.py",  # rows are encoded and decoded, for the report

@@ -37,7 +37,7 @@ class PlanningPolicy(Policy):
         decoder: the planner.
         discretizer: fitted, on the planner's device.
         environment: whose action bounds clip the planned actions.
-        context: past transitions the planner is given.
+        context: transitions the planner sees, the one being planned among them.
         plan_every: transitions between plans; a plan that is used up is renewed earlier.
         stride: environment steps of a transition, for which an action is held.
         discount: per environment step, of the rewards while an action is held.
@@ -57,7 +57,7 @@ class PlanningPolicy(Policy):
         self.decoder = decoder
         self.discretizer = discretizer
         self.low, self.high = environment.action_low, environment.action_high
-        self.context = context
+        self.past = context - 1
         self.plan_every = plan_every
         self.stride, self.discount = stride, discount
         self.clips = ClipCounter()
@@ -102,7 +102,8 @@ class _PlanningActor(Actor):
         reward = self._encode(rewards[:, None], self._layout.reward)
         value = self._discretizer.encode(torch.full_like(reward, BEYOND, dtype=torch.float32), self._layout.value)
         transition = torch.cat([self._now, reward, value], dim=1)
-        self._past = torch.cat([self._past, transition.unsqueeze(1)], dim=1)[:, -self._policy.context :]
+        longer = torch.cat([self._past, transition.unsqueeze(1)], dim=1)
+        self._past = longer[:, max(0, longer.shape[1] - self._policy.past) :]
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         chosen = torch.from_numpy(rows).to(self._device)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from ttf import checkpoint
 from ttf.agent import PlanningPolicy
 from ttf.device import resolve_device
-from ttf.episode_checks import check_episodes
-from ttf.episodes import Rows, Windows, make_rows, split, tokenise
+from ttf.episodes import Rows, Windows, tokenise
+from ttf.errors import DataError
 from ttf.evaluate import evaluate
 from ttf.interrupts import handled
-from ttf.layout import Layout
+from ttf.prepare import Data, load_data, make_baselines, make_environment, statistics
 from ttf.recipe import dump
 from ttf.reconstruction import reconstruction
 from ttf.results import summarise
@@ -28,12 +27,14 @@ from ttf.train import Trainer
 from ttf.versions import git_state, machine, versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from ttf.checkpoint import Checkpoint
     from ttf.component import DiscretizerConfig, ModelConfig
-    from ttf.interfaces.data import DataSource, Episode
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
     from ttf.interfaces.model import SequenceModel
@@ -64,18 +65,6 @@ def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progre
     return run
 
 
-@dataclass(frozen=True)
-class Data:
-    """What the data section came to."""
-
-    source: DataSource
-    rows: Rows
-    """Rows of the episodes that are trained on."""
-
-    held_out: Rows
-    """Rows of the episodes that are only validated on; possibly none."""
-
-
 class Experiment:
     """A recipe being run in a run folder."""
 
@@ -91,8 +80,8 @@ class Experiment:
         self._begin()
         with self._timed("data"):
             data = self._load_data()
-        environment = self.recipe.environment.build(data.source) if self.recipe.environment else None
-        baselines = self._baselines(data.source, environment)
+        environment = make_environment(self.recipe, data)
+        baselines = make_baselines(self.recipe, data.source, environment) if environment else {}
         reporters = [config.build(self.run_dir) for config in self.recipe.reporters]
         discretizer = self._fit(self.recipe.discretizer, data) if self.recipe.discretizer else None
         planner: dict[str, PlanningPolicy] = {}
@@ -124,18 +113,17 @@ class Experiment:
         )
 
     def _load_data(self) -> Data:
-        config, seed = self.recipe.data, self.recipe.seed
-        source = config.build(seed=stream(seed, "data"), progress=self.progress)
-        episodes = source.episodes()
-        layout = Layout(*check_episodes(episodes))
-        rows = make_rows(episodes, layout, config.discount, config.terminal_penalty)
-        fraction = self.recipe.training.validation_fraction if self.recipe.training else 0.0
-        training, held_out = split(rows, fraction, stream(seed, "validation"))
+        before = self.record.get("data", {}).get("sha256")
+        data = load_data(self.recipe, self.progress)
+        provenance, layout = data.source.provenance, data.rows.layout
+        if self.saved is not None and before != provenance.sha256:
+            message = f"data set {provenance.id!r} has changed since {self.run_dir.path} began; it cannot be resumed"
+            raise DataError(message)
         self._update(
-            data={**asdict(source.provenance), **_statistics(episodes)},
+            data={**asdict(provenance), **statistics(data.source.episodes())},
             layout={"observation": layout.observation, "action": layout.action, "names": layout.names},
         )
-        return Data(source, training, held_out)
+        return data
 
     def _fit(self, config: DiscretizerConfig, data: Data) -> Discretizer:
         discretizer = config.build(data.rows.layout)
@@ -158,7 +146,7 @@ class Experiment:
         discretizer: Discretizer,
         reporters: list[Reporter],
     ) -> SequenceModel:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([]):
             torch.manual_seed(stream(self.recipe.seed, "model"))
             model = config.build(data.rows.layout, discretizer.bins).to(self.device)
         self._update(model={"kind": config.kind, "parameters": sum(p.numel() for p in model.parameters())})
@@ -179,6 +167,7 @@ class Experiment:
         )
         if self.saved is not None:
             trainer.restore(self.saved)
+            self.saved = None  # its memory is wanted
         with self._timed("training"):
             trainer.run(self.progress, self.interrupts)
         return model
@@ -186,17 +175,20 @@ class Experiment:
     def _planner(
         self, model: SequenceModel, discretizer: Discretizer, environment: Environment | None
     ) -> dict[str, PlanningPolicy]:
-        config = self.recipe.decoder
+        config, data = self.recipe.decoder, self.recipe.data
         if config is None or environment is None:
             return {}
-        decoder = config.build(model, discretizer, discount=self.recipe.data.discount)
-        policy = PlanningPolicy(decoder, discretizer, environment, context=config.context, plan_every=config.plan_every)
+        decoder = config.build(model, discretizer, discount=data.discount**data.stride)
+        policy = PlanningPolicy(
+            decoder,
+            discretizer,
+            environment,
+            context=config.context,
+            plan_every=config.plan_every,
+            stride=data.stride,
+            discount=data.discount,
+        )
         return {config.kind: policy}
-
-    def _baselines(self, source: DataSource, environment: Environment | None) -> Mapping[str, Policy]:
-        if environment is None:
-            return {}
-        return {config.kind: config.build(source, environment) for config in self.recipe.baselines}
 
     def _evaluate(
         self,
@@ -207,7 +199,7 @@ class Experiment:
     ) -> None:
         write_lines(self.run_dir.episodes, [])  # a resumed evaluation starts afresh
         lines: list[dict[str, Any]] = []
-        arrays: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
+        arrays: dict[str, NDArray[np.float32]] = {}
         for name, policy in policies.items():
             seed = self.recipe.seed
             records = evaluate(policy, environment, config, seed=seed, name=name, progress=self.progress)
@@ -231,14 +223,13 @@ class Experiment:
 
     def _newest_checkpoint(self) -> Checkpoint | None:
         """The checkpoint a resumed run goes on from; its metrics are cut back to the same step."""
-        found = checkpoint.load_newest(self.run_dir.checkpoints)
-        if found is None:
-            return None
-        saved, problems = found
+        saved, problems = checkpoint.load_newest(self.run_dir.checkpoints)
+        step = saved.step if saved else 0
         for problem in problems:
-            self.progress.note(f"{problem}; going on from step {saved.step}")
-        kept = [record for record in read_lines(self.run_dir.metrics) if record["step"] <= saved.step]
-        write_lines(self.run_dir.metrics, kept)
+            self.progress.note(f"{problem}; going on from step {step}")
+        kept = [record for record in read_lines(self.run_dir.metrics) if record["step"] <= step]
+        if self.run_dir.metrics.exists():
+            write_lines(self.run_dir.metrics, kept)
         return saved
 
     @contextmanager
@@ -259,22 +250,6 @@ class Experiment:
 def _tell(reporters: list[Reporter], record: Mapping[str, Any]) -> None:
     for reporter in reporters:
         reporter.metrics(record)
-
-
-def _statistics(episodes: Sequence[Episode]) -> dict[str, Any]:
-    """Counts, returns and lengths of the episodes."""
-    returns = np.array([episode.rewards.sum(dtype=np.float64) for episode in episodes])
-    lengths = np.array([len(episode) for episode in episodes], dtype=np.float64)
-    return {
-        "episodes": len(episodes),
-        "steps": int(lengths.sum()),
-        "return": _spread(returns),
-        "length": _spread(lengths),
-    }
-
-
-def _spread(values: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
-    return {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
 
 
 def _now() -> str:

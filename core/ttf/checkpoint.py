@@ -1,14 +1,14 @@
 """Checkpoints: atomic, verified, safetensors and JSON only.
 
-A checkpoint is a folder ``ckpt-000123``, written as ``.ckpt-000123.tmp-PID``; its ``manifest.json`` (files with
-size and sha256) is written last, and the rename makes it exist. A folder without a valid manifest does not.
+A checkpoint is a folder ``ckpt-000123``, written as ``.ckpt-000123.tmp-PID``; its manifest is written last, and
+the rename makes it exist.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -18,20 +18,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save_file
 
-from ttf import __version__
 from ttf.errors import CheckpointError, ResourceError
+from ttf.manifest import NAME, read_file, read_manifest, sync, write_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
 
-FORMAT = 1
-"""Version of the checkpoint format."""
-
 STALE_AFTER = 24 * 3600.0
 """Seconds after which what an interrupted write left behind is swept."""
+
+_STATE = "state.json"
+_TENSORS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -47,19 +46,22 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, *, recipe_hash: str, keep: int = 2) -> Path:
-    """Write a checkpoint, whole or not at all, point ``latest`` at it and drop all but the last ``keep``.
+    """Write a checkpoint, whole or not at all, and point ``latest`` at it.
+
+    Of the earlier ones only the last ``keep - 1`` stay, and none of a later step: training has gone back.
 
     Raises:
         ResourceError: it cannot be written; earlier checkpoints are unharmed.
     """
-    name = _name(checkpoint.step)
+    name = f"ckpt-{checkpoint.step:06d}"
     partial = folder / f".{name}.tmp-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        _write_files(partial, checkpoint, recipe_hash)
+        _write_content(partial, checkpoint)
+        write_manifest(partial, step=checkpoint.step, recipe_hash=recipe_hash)
         shutil.rmtree(folder / name, ignore_errors=True)
         partial.rename(folder / name)
         _point(folder, name)
@@ -68,28 +70,29 @@ def save(folder: Path, checkpoint: Checkpoint, *, recipe_hash: str, keep: int = 
         free = shutil.disk_usage(folder).free // 2**20 if folder.exists() else 0
         message = f"{folder / name}: the checkpoint cannot be written ({free} MiB free): {error}"
         raise ResourceError(message) from error
-    for old in _complete(folder)[:-keep]:
-        shutil.rmtree(folder / old, ignore_errors=True)
+    _prune(folder, checkpoint.step, keep)
     return folder / name
 
 
-def load_newest(folder: Path) -> tuple[Checkpoint, list[str]] | None:
-    """The newest checkpoint that is whole, and a line for each newer one that is not; None if there is none.
+def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole, None if there is none; and a line for each newer one that is not.
 
     Raises:
         CheckpointError: there are checkpoints, but none that can be used.
     """
-    names = _complete(folder)
     problems: list[str] = []
-    for name in reversed(names):
+    written = _written(folder)
+    for step, path in reversed(written):
         try:
-            return load(folder / name), problems
+            found = load(path)
         except CheckpointError as error:
             problems.append(str(error))
-    if not problems:
-        return None
-    message = f"{folder}: no usable checkpoint: {'; '.join(problems)}"
-    raise CheckpointError(message)
+        else:
+            return found, problems + _unfinished(folder, newer_than=step)
+    if written:
+        message = f"{folder}: no usable checkpoint: {'; '.join(problems)}"
+        raise CheckpointError(message)
+    return None, _unfinished(folder, newer_than=-1)
 
 
 def load(path: Path) -> Checkpoint:
@@ -98,77 +101,38 @@ def load(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: a file is missing, cut off, changed, or written by a newer ttf.
     """
-    manifest = _manifest(path)
+    manifest = read_manifest(path)
     tensors: dict[str, dict[str, Tensor]] = {}
     state: dict[str, Any] = {}
-    for name, expected in manifest["files"].items():
-        content = _verified(path, name, expected)
-        if name == "state.json":
-            state = json.loads(content)
+    for name, entry in manifest.files.items():
+        content = read_file(path, name, entry)
+        if name == _STATE:
+            state = _parsed_state(path / name, content)
         else:
-            tensors[name.removesuffix(".safetensors")] = _tensors(path / name, content)
-    return Checkpoint(manifest["step"], tensors, state)
+            tensors[name.removesuffix(_TENSORS)] = _parsed_tensors(path / name, content)
+    return Checkpoint(manifest.step, tensors, state)
 
 
-def _write_files(partial: Path, checkpoint: Checkpoint, recipe_hash: str) -> None:
+def _write_content(partial: Path, checkpoint: Checkpoint) -> None:
     for group, tensors in checkpoint.tensors.items():
-        save_file(
-            {name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial / f"{group}.safetensors"
-        )
-    (partial / "state.json").write_text(json.dumps(checkpoint.state, allow_nan=False), encoding="utf-8")
-    files = sorted(partial.iterdir())
-    manifest = {
-        "format": FORMAT,
-        "ttf": __version__,
-        "step": checkpoint.step,
-        "recipe": recipe_hash,
-        "files": {file.name: {"size": file.stat().st_size, "sha256": _sha256(file.read_bytes())} for file in files},
-    }
-    for file in files:
-        _sync(file)
-    (partial / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-    _sync(partial / "manifest.json")
-    _sync(partial)
+        # Copies, as safetensors refuses tensors that share memory, such as tied weights.
+        copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        save_file(copies, partial / f"{group}{_TENSORS}")
+    (partial / _STATE).write_text(json.dumps(checkpoint.state, allow_nan=False), encoding="utf-8")
 
 
-def _manifest(path: Path) -> dict[str, Any]:
-    file = path / "manifest.json"
+def _parsed_state(file: Path, content: bytes) -> dict[str, Any]:
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-        if manifest["format"] > FORMAT:
-            message = (
-                f"{file}: written by ttf {manifest['ttf']} in format {manifest['format']}; this one reads {FORMAT}"
-            )
-            raise CheckpointError(message)
-        if not isinstance(manifest["step"], int) or not isinstance(manifest["files"], dict):
-            raise TypeError
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{file}: not a checkpoint manifest"
+        return dict(json.loads(content))
+    except (ValueError, TypeError, RecursionError) as error:
+        message = f"{file}: not a JSON object"
         raise CheckpointError(message) from error
-    return dict(manifest)
 
 
-def _verified(path: Path, name: str, expected: Mapping[str, Any]) -> bytes:
-    """The content of a file of a checkpoint, which must be what the manifest says."""
-    file = path / name
-    if file.parent != path or name != file.name or file.is_symlink():
-        message = f"{path}: the manifest names {name!r}, which is no file of the checkpoint"
-        raise CheckpointError(message)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        message = f"{file}: cannot be read: {error.strerror}"
-        raise CheckpointError(message) from error
-    if len(content) != expected.get("size") or _sha256(content) != expected.get("sha256"):
-        message = f"{file}: corrupt: its content does not match the manifest"
-        raise CheckpointError(message)
-    return content
-
-
-def _tensors(file: Path, content: bytes) -> dict[str, Tensor]:
+def _parsed_tensors(file: Path, content: bytes) -> dict[str, Tensor]:
     try:
         return load_tensors(content)
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, KeyError) as error:
         message = f"{file}: not a safetensors file: {error}"
         raise CheckpointError(message) from error
 
@@ -177,15 +141,38 @@ def _point(folder: Path, name: str) -> None:
     """Replace the ``latest`` pointer, a text file with the folder's name."""
     pointer = folder / f".latest.tmp-{os.getpid()}"
     pointer.write_text(name + "\n", encoding="utf-8")
-    _sync(pointer)
+    sync(pointer)
     pointer.replace(folder / "latest")
-    _sync(folder)
+    sync(folder)
 
 
-def _complete(folder: Path) -> list[str]:
-    """Names of the checkpoints that have a manifest, oldest first."""
-    found = [path.name for path in folder.glob("ckpt-*") if (path / "manifest.json").is_file()]
-    return sorted(found, key=lambda name: int(name.removeprefix("ckpt-")))
+def _written(folder: Path) -> list[tuple[int, Path]]:
+    """Step and folder of the checkpoints that have a manifest, oldest first."""
+    found = [(_step(path, r"ckpt-(\d+)"), path) for path in folder.glob("ckpt-*") if (path / NAME).is_file()]
+    return sorted((step, path) for step, path in found if step is not None)
+
+
+def _unfinished(folder: Path, *, newer_than: int) -> list[str]:
+    """A line for each checkpoint whose writing has been cut off."""
+    pieces = [path for path in sorted(folder.glob(".ckpt-*.tmp-*")) + sorted(folder.glob("ckpt-*")) if path.is_dir()]
+    cut = [(path, _step(path, r"\.ckpt-(\d+)\.tmp-\d+")) for path in pieces]
+    cut += [(path, _step(path, r"ckpt-(\d+)")) for path in pieces if not (path / NAME).exists()]
+    return [f"{path}: was never finished" for path, step in cut if step is not None and step > newer_than]
+
+
+def _step(path: Path, pattern: str) -> int | None:
+    """The step in a folder's name, None if this is none of ours."""
+    found = re.fullmatch(pattern, path.name)
+    return int(found[1]) if found else None
+
+
+def _prune(folder: Path, newest: int, keep: int) -> None:
+    """Remove all but the last ``keep`` checkpoints up to a step."""
+    written = _written(folder)
+    kept = [path for step, path in written if step <= newest][-keep:]
+    for _, path in written:
+        if path not in kept:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _sweep(folder: Path) -> None:
@@ -193,19 +180,3 @@ def _sweep(folder: Path) -> None:
     for path in folder.glob(".ckpt-*.tmp-*"):
         if time.time() - path.stat().st_mtime > STALE_AFTER:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _name(step: int) -> str:
-    return f"ckpt-{step:06d}"
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

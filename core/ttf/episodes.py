@@ -79,13 +79,13 @@ def _episode_rows(episode: Episode, config: DataConfig) -> NDArray[np.float32]:
 
 
 def split(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    """Training and held-out rows; whole episodes are held out, at least one if the fraction is not 0.
+    """Training and held-out rows; whole episodes are held out, at least one if the fraction is not 0, and not all.
 
     Raises:
         DataError: there are too few episodes to hold any out.
     """
     count = len(rows.lengths)
-    held_out = int(np.ceil(fraction * count))
+    held_out = min(int(np.ceil(fraction * count)), max(1, count - 1))
     if held_out and count < 2:
         message = "the data has a single episode; set training.validation_fraction to 0 to hold none out"
         raise DataError(message)

@@ -53,7 +53,7 @@ def newest_unfinished(runs_dir: Path, recipe: Recipe) -> RunDir:
         RecipeError: there is none, or what was trained there is not what the recipe says now.
     """
     folder = runs_dir / recipe.name
-    runs = sorted(path for path in folder.glob("*") if RunDir(path).read("run"))
+    runs = [path for path in sorted(folder.glob("*"), key=_order) if RunDir(path).read("run")]
     if not runs:
         message = f"nothing to resume: no run of {recipe.name!r} in {runs_dir}"
         raise RecipeError(message)
@@ -92,8 +92,15 @@ def locked(run: RunDir) -> Iterator[None]:
 
 def training_hash(recipe: Recipe) -> str:
     """Identifies the parts of a recipe that shape the trained model."""
-    parts: dict[str, Any] = {name: recipe.model_dump(mode="json")[name] for name in TRAINED}
+    plain = recipe.model_dump(mode="json", serialize_as_any=True)  # each component with all its own fields
+    parts: dict[str, Any] = {name: plain[name] for name in TRAINED}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _order(path: Path) -> tuple[str, int]:
+    """Time and number of a run folder, so that ``20260102-030405-10`` comes after ``20260102-030405-9``."""
+    day, clock, number, *_ = (*path.name.split("-"), "", "", "")
+    return f"{day}-{clock}", int(number) if number.isdecimal() else 1
 
 
 def _unusable(path: Path, error: OSError) -> ResourceError:

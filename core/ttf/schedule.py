@@ -48,7 +48,7 @@ class Schedule:
 
 def make_schedule(config: TrainingConfig, windows: int, block: int) -> Schedule:
     """The schedule for a data set of ``windows`` windows of ``block`` tokens."""
-    update = config.batch_size * block
+    update = min(config.batch_size, windows) * block
     cycle = config.schedule == "reference_cycle"
     epoch = float(windows * block)
     warmup = epoch if cycle else min(epoch, 0.1 * config.steps * update)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,24 +12,26 @@ from torch import Tensor, nn
 from ttf import checkpoint
 from ttf.checkpoint import Checkpoint
 from ttf.device import autocast, wants_compile
-from ttf.errors import CheckpointError, DivergedError
+from ttf.errors import CheckpointError
 from ttf.loss import TokenLoss
+from ttf.meter import Meter, diverged
+from ttf.sampler import Sampler
 from ttf.schedule import make_schedule
 from ttf.training_state import (
     flat_optimizer_state,
     load_optimizer_state,
+    own_random_states,
     random_numbers,
     random_tensors,
     restore_random_states,
+    same_tensors,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from ttf.episodes import Batch, Windows
+    from ttf.episodes import Windows
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.model import SequenceModel
     from ttf.interfaces.progress import Progress, Task
@@ -40,56 +40,6 @@ if TYPE_CHECKING:
 
 VALIDATION_WINDOWS = 2048
 """Held-out windows of a validation, evenly spaced and always the same."""
-
-
-class Sampler:
-    """Windows in a new random order every epoch; where it stands is two numbers."""
-
-    def __init__(self, windows: int, batch: int, seed: int) -> None:
-        self._windows, self._batch, self._seed = windows, min(batch, windows), seed
-        self._epoch, self._offset = 0, 0
-        self._order = self._permutation()
-
-    def next(self) -> NDArray[np.int64]:
-        """Indices (B,) of the next batch; what is left of an epoch and too short for one is dropped."""
-        if self._offset + self._batch > self._windows:
-            self.seek(self._epoch + 1, 0)
-        indices = self._order[self._offset : self._offset + self._batch]
-        self._offset += self._batch
-        return indices
-
-    @property
-    def position(self) -> tuple[int, int]:
-        """Epoch and offset within it."""
-        return self._epoch, self._offset
-
-    def seek(self, epoch: int, offset: int) -> None:
-        """Go on from a position."""
-        self._epoch, self._offset = epoch, offset
-        self._order = self._permutation()
-
-    def _permutation(self) -> NDArray[np.int64]:
-        return np.random.default_rng([self._seed, self._epoch]).permutation(self._windows)
-
-
-@dataclass
-class _Meter:
-    """Sums since the last training record."""
-
-    loss: Tensor
-    norm: Tensor
-    updates: int = 0
-    tokens: int = 0
-    started: float = 0.0
-
-    def sums(self) -> list[float]:
-        """For a checkpoint."""
-        return [float(self.loss), float(self.norm), self.updates, self.tokens]
-
-    def restore(self, sums: list[float]) -> None:
-        """Go on from a checkpoint."""
-        self.loss, self.norm = torch.full_like(self.loss, sums[0]), torch.full_like(self.norm, sums[1])
-        self.updates, self.tokens = int(sums[2]), int(sums[3])
 
 
 class Trainer:
@@ -101,7 +51,7 @@ class Trainer:
         windows: training windows.
         held_out: windows of held-out episodes; None for no validation.
         config: the recipe's training section.
-        seed: of the order of the windows and of dropout.
+        seed: of the order of the windows, of dropout and of torch's, numpy's and Python's global generators.
         folder: where checkpoints go.
         recipe_hash: identifies the recipe in checkpoints.
         report: takes every training and validation record.
@@ -132,8 +82,9 @@ class Trainer:
         self._sampler = Sampler(len(windows), config.batch_size, seed)
         compiled = wants_compile(config.compile, self.device)
         self._forward: Callable[[Tensor], Tensor] = torch.compile(model) if compiled else model
-        self._meter = self._fresh_meter()
-        self._saved: Checkpoint | None = None
+        self._meter = Meter(self.device)
+        self._saved_step = 0
+        self._random: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None  # of the checkpoint restored
 
     def run(self, progress: Progress, interrupts: Interrupts) -> None:
         """Train from where it stands to the recipe's number of steps.
@@ -142,19 +93,15 @@ class Trainer:
             DivergedError: a loss or a gradient is not finite; the last checkpoint is from before.
             Interrupted: a signal arrived; a checkpoint of this very step is saved.
         """
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), interrupts.deferred():
-            if self._saved is None:
-                torch.manual_seed(self._seed)
-            else:
-                restore_random_states(self._saved.tensors["random"], self._saved.state["random"], self.device)
+        with own_random_states(self._seed, self.device), interrupts.deferred():
+            if self._random is not None:
+                restore_random_states(*self._random, self.device)
             self.model.train()
-            self._meter.started = time.perf_counter()
             with progress.task("training", self.config.steps, done=self.step, unit="steps") as task:
                 while self.step < self.config.steps and not interrupts.pending:
                     self._update()
                     self._after_update(task)
-            if interrupts.pending and self.step > 0:
+            if interrupts.pending and self.step != self._saved_step:
                 self.save()
         self.model.eval()
 
@@ -162,9 +109,12 @@ class Trainer:
         """Write a checkpoint of this step.
 
         Raises:
-            DivergedError: something since the last record is not finite.
+            DivergedError: a weight, or a loss or gradient since the last record, is not finite.
         """
-        self._check_finite()
+        self._meter.check_finite(self.step)
+        if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+            what = f"a weight is not finite after step {self.step}"
+            raise diverged(what)
         tensors = {
             "model": self.model.state_dict(),
             "discretizer": self.discretizer.state_dict(),
@@ -180,24 +130,31 @@ class Trainer:
             "meter": self._meter.sums(),
         }
         checkpoint.save(self.folder, Checkpoint(self.step, tensors, state), recipe_hash=self.recipe_hash)
+        self._saved_step = self.step
 
     def restore(self, saved: Checkpoint) -> None:
         """Stand where a checkpoint was saved.
 
         Raises:
-            CheckpointError: it was made for another model.
+            CheckpointError: it was made for another model or from other data.
         """
         try:
-            self.model.load_state_dict(saved.tensors["model"])
-            load_optimizer_state(self._optimizer, saved.tensors["optimizer"])
-        except (RuntimeError, KeyError) as error:
+            if not same_tensors(saved.tensors["discretizer"], self.discretizer.state_dict()):
+                message = f"the checkpoint of step {saved.step} has other bins: the data or the discretizer has changed"
+                raise CheckpointError(message)
+            self._restore(saved)
+        except (RuntimeError, LookupError, TypeError, ValueError) as error:
             message = f"the checkpoint of step {saved.step} does not fit this recipe's model: {error}"
             raise CheckpointError(message) from error
-        self.step, self.tokens_seen = saved.state["step"], saved.state["tokens_seen"]
-        self.seconds = saved.state["seconds"]
+
+    def _restore(self, saved: Checkpoint) -> None:
+        self.model.load_state_dict(saved.tensors["model"])
+        load_optimizer_state(self._optimizer, saved.tensors["optimizer"])
+        self.step = self._saved_step = int(saved.state["step"])
+        self.tokens_seen, self.seconds = saved.state["tokens_seen"], saved.state["seconds"]
         self._sampler.seek(*saved.state["sampler"])
         self._meter.restore(saved.state["meter"])
-        self._saved = saved
+        self._random = saved.tensors["random"], saved.state["random"]
 
     def _update(self) -> None:
         batch = self.windows.batch(self._sampler.next())
@@ -211,7 +168,7 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self._optimizer.step()
         self.step, self.tokens_seen = self.step + 1, self.tokens_seen + seen
-        self._measure(loss.detach(), norm, batch)
+        self._meter.add(loss.detach(), norm, batch.inputs.numel())
 
     def _after_update(self, task: Task) -> None:
         config, last = self.config, self.step == self.config.steps
@@ -228,7 +185,12 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, Any]:
-        """The loss on held-out windows, weighted as in training, and unweighted per part of the transition."""
+        """The loss on held-out windows, weighted as in training, and unweighted per part of the transition.
+
+        Raises:
+            DivergedError: it is not finite, or something before it was not.
+        """
+        self._meter.check_finite(self.step)
         windows = self.held_out
         assert windows is not None  # noqa: S101  (the caller checks)
         self.model.eval()
@@ -243,6 +205,9 @@ class Trainer:
             total += float(self._loss(logits, batch)) * len(piece)
             sums += self._loss.sums(logits, batch).cpu()
         self.model.train()
+        if not math.isfinite(total):
+            what = f"the validation loss is {total / count} at step {self.step}"
+            raise diverged(what)
         return {"kind": "validation", "step": self.step, "loss": total / count, **self._by_part(sums)}
 
     def _by_part(self, sums: Tensor) -> dict[str, float]:
@@ -251,42 +216,14 @@ class Trainer:
         return {name: float(loss / count) for name, (loss, count) in means.items() if count > 0}
 
     def _record(self) -> dict[str, float]:
-        """Report the means since the last record."""
-        self._check_finite()
-        meter, seconds = self._meter, time.perf_counter() - self._meter.started
-        self.seconds += seconds
-        figures = {"loss": float(meter.loss) / meter.updates}
-        self.report(
-            {
-                "kind": "train",
-                "step": self.step,
-                **figures,
-                "learning_rate": self._optimizer.param_groups[0]["lr"],
-                "gradient_norm": float(meter.norm) / meter.updates,
-                "tokens_per_second": meter.tokens / seconds,
-                "seconds": self.seconds,
-            }
-        )
-        self._meter = self._fresh_meter()
-        return figures
-
-    def _measure(self, loss: Tensor, norm: Tensor, batch: Batch) -> None:
-        meter = self._meter
-        meter.loss, meter.norm = meter.loss + loss, meter.norm + norm
-        meter.updates, meter.tokens = meter.updates + 1, meter.tokens + batch.inputs.numel()
-
-    def _fresh_meter(self) -> _Meter:
-        zero = torch.zeros((), device=self.device)
-        return _Meter(zero, zero, started=time.perf_counter())
-
-    def _check_finite(self) -> None:
-        for name, value in (("loss", self._meter.loss), ("gradient norm", self._meter.norm)):
-            if not math.isfinite(float(value)):
-                message = (
-                    f"training diverged: the {name} is {float(value)} within the last {self._meter.updates} updates "
-                    f"before step {self.step}; try a smaller training.learning_rate"
-                )
-                raise DivergedError(message)
+        """Report the means since the last record; those to show beside the bar."""
+        self._meter.check_finite(self.step)
+        figures = self._meter.figures()
+        self.seconds += self._meter.seconds
+        rate = self._optimizer.param_groups[0]["lr"]
+        self.report({"kind": "train", "step": self.step, "learning_rate": rate, **figures, "seconds": self.seconds})
+        self._meter = Meter(self.device)
+        return {"loss": figures["loss"]}
 
     def _set_rate(self, rate: float) -> None:
         for group in self._optimizer.param_groups:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
@@ -27,6 +28,25 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, flat: Mapping[str, Te
         index, name = key.split("/")
         state.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether two groups of tensors are equal, wherever they are."""
+    return one.keys() == other.keys() and all(torch.equal(one[name].cpu(), other[name].cpu()) for name in one)
+
+
+@contextmanager
+def own_random_states(seed: int, device: torch.device) -> Iterator[None]:
+    """Within, all global generators follow from a seed; afterwards they stand where they stood before."""
+    numbers = random_numbers()
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            _restore_random_numbers(numbers)
 
 
 def random_tensors(device: torch.device) -> dict[str, Tensor]:

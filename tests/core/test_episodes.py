@@ -103,6 +103,12 @@ def test_whole_episodes_are_held_out_and_none_is_lost() -> None:
     assert sorted(map(tuple, together.tolist())) == sorted(map(tuple, rows.values.tolist()))
 
 
+def test_some_episode_always_stays_to_be_trained_on() -> None:
+    rows = make_rows([episode(2 + i, seed=i) for i in range(3)], LAYOUT, Recorded())
+    training, held_out = split(rows, 0.99, seed=3)
+    assert (len(training.lengths), len(held_out.lengths)) == (1, 2)
+
+
 def test_a_single_episode_cannot_be_split() -> None:
     rows = make_rows([episode(5)], LAYOUT, Recorded())
     with pytest.raises(DataError, match=r"the data has a single episode; set training.validation_fraction to 0"):

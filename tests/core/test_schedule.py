@@ -51,3 +51,8 @@ def test_warmup_and_decay_can_be_given_in_updates() -> None:
     schedule = make_schedule(config, WINDOWS, BLOCK)
     assert schedule.warmup == 5 * 10 * BLOCK
     assert schedule.final == 50 * 10 * BLOCK
+
+
+def test_a_batch_larger_than_the_data_counts_as_the_data() -> None:
+    config = TrainingConfig(steps=100, batch_size=5 * WINDOWS)
+    assert make_schedule(config, WINDOWS, BLOCK).final == 100 * WINDOWS * BLOCK

@@ -1,0 +1,105 @@
+"""Everything a run needs before anything is trained: its data, its environment and its baselines, all checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ttf.episode_checks import check_episodes
+from ttf.episodes import Rows, make_rows, split
+from ttf.errors import DataError, RecipeError
+from ttf.layout import Layout
+from ttf.seeds import stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ttf.interfaces.data import DataSource, Episode
+    from ttf.interfaces.environment import Environment
+    from ttf.interfaces.policy import Policy
+    from ttf.interfaces.progress import Progress
+    from ttf.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the data section came to."""
+
+    source: DataSource
+    rows: Rows
+    """Rows of the episodes that are trained on."""
+
+    held_out: Rows
+    """Rows of the episodes that are only validated on; possibly none."""
+
+
+def load_data(recipe: Recipe, progress: Progress) -> Data:
+    """Open or collect the episodes, check them and hold some out.
+
+    Raises:
+        DataError: something about the data is wrong.
+    """
+    config, seed = recipe.data, recipe.seed
+    source = config.build(seed=stream(seed, "data"), progress=progress)
+    episodes = source.episodes()
+    layout = Layout(*check_episodes(episodes))
+    rows = make_rows(episodes, layout, config)
+    fraction = recipe.training.validation_fraction if recipe.training else 0.0
+    return Data(source, *split(rows, fraction, stream(seed, "validation")))
+
+
+def make_environment(recipe: Recipe, data: Data) -> Environment | None:
+    """The recipe's environment, if it names one.
+
+    Raises:
+        DataError: it cannot be made, or does not fit the data.
+        RecipeError: evaluation episodes would never end.
+    """
+    if recipe.environment is None:
+        return None
+    environment, layout = recipe.environment.build(data.source), data.rows.layout
+    for what, found, expected in (
+        ("observations", environment.observation_width, layout.observation),
+        ("actions", len(environment.action_low), layout.action),
+    ):
+        if found != expected:
+            message = f"{what} of environment {environment.id!r} have {found} dimensions, those of the data {expected}"
+            raise DataError(message)
+    if recipe.evaluation is not None and recipe.evaluation.max_steps is None and environment.step_limit is None:
+        message = f"environment {environment.id!r} has no step limit of its own; set evaluation.max_steps"
+        raise RecipeError(message)
+    return environment
+
+
+def make_baselines(recipe: Recipe, source: DataSource, environment: Environment) -> dict[str, Policy]:
+    """The recipe's baselines by kind; the second of a kind is called ``kind 2``.
+
+    Raises:
+        DataError: the data cannot provide one.
+    """
+    baselines: dict[str, Policy] = {}
+    for index, config in enumerate(recipe.baselines):
+        number = 1 + sum(earlier.kind == config.kind for earlier in recipe.baselines[:index])
+        name = config.kind if number == 1 else f"{config.kind} {number}"
+        baselines[name] = config.build(source, environment)
+    return baselines
+
+
+def statistics(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Counts, returns and lengths of the episodes."""
+    returns = np.array([episode.rewards.sum(dtype=np.float64) for episode in episodes])
+    lengths = np.array([len(episode) for episode in episodes], dtype=np.float64)
+    return {
+        "episodes": len(episodes),
+        "steps": int(lengths.sum()),
+        "return": _spread(returns),
+        "length": _spread(lengths),
+    }
+
+
+def _spread(values: NDArray[np.float64]) -> dict[str, float]:
+    return {name: float(getattr(values, name)()) for name in ("mean", "std", "min", "max")}
