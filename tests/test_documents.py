@@ -1,0 +1,170 @@
+"""What is written for people is true: recipes, generated pages, links, and the code in the pages."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from ruamel.yaml import YAML
+
+from ttf.cli.group import make_cli
+from ttf.errors import TtfError
+from ttf.recipe import load
+from ttf.registry import load_registry
+from ttf.requirements import component_sections
+from ttf.source import look_up
+
+if TYPE_CHECKING:
+    from ttf.registry import Registry
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+SMOKE = sorted((ROOT / "recipes" / "smoke").glob("*.yaml"))
+PAGES = [*sorted(ROOT.glob("*.md")), *(page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts)]
+BLOCK = re.compile(r"(?:<!-- (tested)(?:: (\S+))? -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def kinds(file: Path) -> list[tuple[str, str]]:
+    """Slot and kind of every component of a recipe."""
+    data = YAML(typ="safe").load(file)
+    sections: list[Any] = [(slot, look_up(data, at)) for slot, at in component_sections(data)]
+    return [(slot, section["kind"]) for slot, section in sections]
+
+
+def blocks(page: str, language: str, *, tested: bool = False) -> dict[str, str]:
+    """Code of a page by the file it is said to be, else by its number."""
+    found = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+    chosen = [(name, code) for mark, name, kind, code in found if kind == language and (mark or not tested)]
+    assert chosen, f"{page} has no such {language}"
+    return {name or str(number): code for number, (name, code) in enumerate(chosen)}
+
+
+def test_there_are_recipes_and_pages_to_check() -> None:
+    assert ROOT / "recipes" / "pointmaze_beam_search.yaml" in RECIPES
+    assert {"README.md", "docs/method.md", "docs/reference/recipe.md"} <= {name_of(page) for page in PAGES}
+
+
+@pytest.mark.parametrize("file", [*RECIPES, *SMOKE], ids=name_of)
+def test_a_shipped_recipe_is_valid(file: Path, builtin_registry: Registry) -> None:
+    assert load(file, builtin_registry).name in {file.stem, f"smoke_{file.stem}"}
+
+
+@pytest.mark.parametrize("file", [*RECIPES, *SMOKE], ids=name_of)
+def test_a_shipped_recipe_names_its_schema_says_what_it_is_and_explains_every_component(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    schema = lines[0].removeprefix("# yaml-language-server: $schema=")
+    assert (file.parent / schema).resolve() == DOCS / "recipe.schema.json"
+    assert lines[1].startswith("# ")
+    for index, line in enumerate(lines):
+        section = re.match(r"(data|discretizer|model|training|decoder|environment|reporters):", line)
+        if section:
+            explained = "#" in line or lines[index - 1].startswith("#") or lines[index + 1].lstrip().startswith("#")
+            assert explained, f"{name_of(file)}:{index + 1}: {section[1]} has no comment beside it"
+
+
+def test_every_shipped_recipe_has_a_smoke_twin_of_the_same_kinds() -> None:
+    assert [file.name for file in SMOKE] == [file.name for file in RECIPES]
+    for file, twin in zip(RECIPES, SMOKE, strict=True):
+        assert kinds(twin) == kinds(file), name_of(twin)
+
+
+def test_the_generated_pages_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, DOCS / "generate.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```|<!--.*?-->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    local = [link.partition("#")[0] for link in links if not re.match(r"https?:|#", link)]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_the_commands_and_targets_that_a_page_names_exist(page: Path) -> None:
+    shell = "\n".join(code for _, _, kind, code in BLOCK.findall(page.read_text(encoding="utf-8")) if kind == "bash")
+    commands = set(re.findall(r"^(?:\.venv/bin/)?ttf ([a-z]+)", shell, re.MULTILINE))
+    assert commands - set(make_cli().commands) == set()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)", shell, re.MULTILINE)) - targets == set()
+
+
+def test_the_overrides_in_the_readme_are_valid(builtin_registry: Registry) -> None:
+    lines = "\n".join(blocks("README.md", "bash").values())
+    overrides = re.findall(r"--set (?:'([^']+)'|(\S+))", lines)
+    assert len(overrides) >= 2
+    for quoted, plain in overrides:
+        load(ROOT / "recipes" / "pointmaze_beam_search.yaml", builtin_registry, [quoted or plain])
+
+
+def test_every_exit_code_is_in_the_readme() -> None:
+    errors = [TtfError, *TtfError.__subclasses__()]
+    codes = {error.exit_code for error in errors} | {0, 130, 143}
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Exit codes")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([\d, ]+) \|", text, re.MULTILINE)
+    assert {int(code) for row in rows for code in row.split(",")} == codes
+
+
+def test_the_plugin_that_the_documentation_writes_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, code in blocks("docs/write_a_plugin.md", "python", tested=True).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    info = tmp_path / "ttf_asinh-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ttf-asinh\nVersion: 0.1.0\n", encoding="utf-8")
+    (project,) = blocks("docs/write_a_plugin.md", "toml").values()
+    point = project.partition("[project.entry-points.ttf]\n")[2].replace('"', "")
+    (info / "entry_points.txt").write_text(f"[ttf]\n{point}", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("TTF_PLUGINS", "ttf-asinh")
+    registry = load_registry()
+    assert [
+        (plugin.name, plugin.state, plugin.reason) for plugin in registry.plugins if plugin.state != "disabled"
+    ] == [("asinh", "loaded", "")]
+    assert registry.kinds("discretizer") == ["asinh"]
+    importlib.import_module("test_asinh").test_asinh_keeps_the_contract()
+
+
+def test_the_data_set_that_the_documentation_makes_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builtin_registry: Registry
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    (code,) = blocks("docs/own_data.md", "python", tested=True).values()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    (text,) = blocks("docs/own_data.md", "yaml", tested=True).values()
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    recipe = load(tmp_path / "mine.yaml", builtin_registry)
+    source = recipe.data.build(seed=0, progress=Silent())
+    assert [len(episode) for episode in source.episodes()] == [30] * 10
+    assert source.environment is not None
+    assert source.environment.id == "Pendulum-v1"
+
+
+def test_the_recipe_in_the_guide_is_valid(tmp_path: Path, builtin_registry: Registry) -> None:
+    (text,) = blocks("docs/recipes.md", "yaml").values()
+    (tmp_path / "hopper.yaml").write_text(text, encoding="utf-8")
+    assert load(tmp_path / "hopper.yaml", builtin_registry).name == "hopper"
+
+
+class Silent:
+    """Progress that nobody sees."""
+
+    def task(self, name: str, total: int, *, done: int = 0, unit: str = "") -> NoReturn:
+        raise NotImplementedError
+
+    def note(self, text: str) -> NoReturn:
+        raise NotImplementedError
