@@ -112,7 +112,7 @@ def test_the_overrides_in_the_readme_are_valid(builtin_registry: Registry) -> No
 
 
 def test_every_exit_code_is_in_the_readme() -> None:
-    errors = [TtfError, *TtfError.__subclasses__()]
+    errors: list[type[TtfError]] = [TtfError, *TtfError.__subclasses__()]
     codes = {error.exit_code for error in errors} | {0, 130, 143}
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Exit codes")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([\d, ]+) \|", text, re.MULTILINE)
