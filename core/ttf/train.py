@@ -155,6 +155,8 @@ class Trainer:
         self._sampler.seek(*saved.state["sampler"])
         self._meter.restore(saved.state["meter"])
         self._random = saved.tensors["random"], saved.state["random"]
+        with own_random_states(self._seed, self.device):
+            restore_random_states(*self._random, self.device)  # what does not work is refused here
 
     def _update(self) -> None:
         batch = self.windows.batch(self._sampler.next())

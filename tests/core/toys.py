@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 from pydantic import Field
 
 from ttf.component import BaselineConfig, DataConfig, EnvironmentConfig
+from ttf.episodes import Rows, Windows, make_rows
 from ttf.interfaces.data import DataSource, EnvironmentSpec, Episode, Provenance
 from ttf.interfaces.environment import Environment, FloorPlan, Session, Transition
 from ttf.interfaces.policy import Actor, Policy
+from ttf.layout import Layout
 from ttf.observations import ObservationRule
 from ttf.recipe import Recipe
 from ttf.sections import EvaluationConfig, TrainingConfig
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.progress import Progress, Task
 
 
@@ -232,3 +236,19 @@ def tiny_recipe(**changes: Any) -> Recipe:  # noqa: ANN401
         "reporters": [JsonLines()],
     }
     return Recipe(**(sections | changes))
+
+
+def corridor_rows(first: int = 0, count: int = 30) -> Rows:
+    """Rows of walks, D = 5."""
+    return make_rows([episode(first + index) for index in range(count)], Layout(2, 1), CorridorData())
+
+
+def fitted(rows: Rows, bins: int = 12) -> Discretizer:
+    discretizer = Quantile(bins=bins).build(rows.layout)
+    discretizer.fit(torch.from_numpy(rows.values))
+    return discretizer
+
+
+def windows(rows: Rows, discretizer: Discretizer, context: int = 3) -> Windows:
+    tokens = discretizer.encode(torch.from_numpy(rows.values)).numpy()
+    return Windows(tokens, rows, stop=discretizer.stop, context=context, stride=1)
