@@ -168,7 +168,7 @@ def test_components_of_a_kind_shows_every_field(install: Install) -> None:
         "    Transitions the planner sees: the one being planned and those before it.\n"
         "\n"
         "  plan_every: integer >= 1, <= 1000; default 1\n"
-        "    Environment steps between two plans; the steps between follow the last one (published: 1).\n"
+        "    Transitions between two plans; those between follow the last one, while it lasts (published: 1).\n"
         "\n"
         "  sides: integer >= 2, <= 20 or null; default 6\n"
         "    Sides of a die; null for a ball.\n"
