@@ -70,7 +70,7 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
         uniforms: (...) in [0, 1).
     """
     cumulative = probabilities.cumsum(-1)
-    tokens = torch.searchsorted(cumulative, uniforms.unsqueeze(-1), right=True).squeeze(-1)
+    tokens = torch.searchsorted(cumulative, uniforms.unsqueeze(-1).contiguous(), right=True).squeeze(-1)
     # Rounding can leave the last cumulative probability below the uniform number.
     positions = torch.arange(probabilities.shape[-1], device=probabilities.device)
     last = torch.where(probabilities > 0, positions, 0).amax(-1)

@@ -1,0 +1,95 @@
+"""Signals end a run at once where nothing is lost, at the next safe moment where something would be."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from ttf.errors import Interrupted
+from ttf.interrupts import Interrupts, handled
+
+CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_signal_ends_the_run_at_once(number: signal.Signals, code: int) -> None:
+    with handled(), pytest.raises(Interrupted, match=r"^interrupted; continue with --resume$") as error:
+        os.kill(os.getpid(), number)
+    assert error.value.exit_code == code
+
+
+def deferred(interrupts: Interrupts, *numbers: signal.Signals, done: list[bool]) -> None:
+    """Send signals within a deferred block, and note after each whether one is pending."""
+    with interrupts.deferred():
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            done.append(interrupts.pending)
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_deferred_signal_waits_for_the_end_of_the_block(number: signal.Signals, code: int) -> None:
+    done: list[bool] = []
+    with handled() as interrupts, pytest.raises(Interrupted) as error:
+        deferred(interrupts, number, done=done)
+    assert error.value.exit_code == code
+    assert done == [True]
+
+
+@pytest.mark.parametrize("first", [number for number, _ in CODES])
+@pytest.mark.parametrize(("second", "code"), CODES)
+def test_the_second_signal_does_not_wait(first: signal.Signals, second: signal.Signals, code: int) -> None:
+    done: list[bool] = []
+    with handled() as interrupts, pytest.raises(Interrupted) as error:
+        deferred(interrupts, first, second, done=done)
+    assert error.value.exit_code == code
+    assert done == [True]
+
+
+def test_another_error_within_a_deferred_block_is_the_one_that_counts() -> None:
+    def fail() -> None:
+        with interrupts.deferred():
+            interrupts.handle(signal.SIGTERM, None)
+            raise ZeroDivisionError
+
+    interrupts = Interrupts()
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with pytest.raises(Interrupted):
+        interrupts.check()
+
+
+def test_after_a_deferred_block_signals_end_the_run_at_once_again() -> None:
+    interrupts = Interrupts()
+    with interrupts.deferred():
+        pass
+    interrupts.check()
+    with pytest.raises(Interrupted):
+        interrupts.handle(signal.SIGINT, None)
+
+
+def test_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number, _ in CODES]
+    with handled() as interrupts:
+        assert [signal.getsignal(number) for number, _ in CODES] == [interrupts.handle] * 2
+    assert [signal.getsignal(number) for number, _ in CODES] == before
+    with pytest.raises(KeyError), handled():
+        raise KeyError
+    assert [signal.getsignal(number) for number, _ in CODES] == before
+
+
+def test_in_another_thread_signals_stay_as_they_are() -> None:
+    before = [signal.getsignal(number) for number, _ in CODES]
+    seen = []
+
+    def work() -> None:
+        with handled() as interrupts:
+            interrupts.check()
+            seen.append([signal.getsignal(number) for number, _ in CODES])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
