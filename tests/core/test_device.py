@@ -76,7 +76,7 @@ def test_compilation_is_for_gpus_unless_said_otherwise() -> None:
         (choice, kind, wants_compile(choice, torch.device(kind)))
         for choice in ("auto", "on", "off")
         for kind in ("cpu", "cuda")
-    ]  # type: ignore[arg-type]
+    ]
     assert choices == [
         ("auto", "cpu", False),
         ("auto", "cuda", True),

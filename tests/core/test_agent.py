@@ -1,0 +1,170 @@
+"""What the planner is shown is what happened, recomputed here episode by episode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tests.core.toys import CorridorEnvironment, corridor_rows, fitted
+from torch import Tensor
+
+from ttf.agent import PlanningPolicy
+from ttf.interfaces.decoder import Decoder, Plan
+
+ROWS = corridor_rows()
+LAYOUT, DISCRETIZER = ROWS.layout, fitted(ROWS)
+TOP_VALUE = int(DISCRETIZER.live[LAYOUT.value].nonzero().max())
+
+
+@dataclass
+class Recording(Decoder):
+    """Plans at random, and remembers what it was shown and what it said."""
+
+    horizon: int
+    contexts: list[Tensor] = field(default_factory=list)
+    plans: list[Tensor] = field(default_factory=list)
+
+    def plan(self, context: Tensor, generator: torch.Generator) -> Plan:
+        shape = (len(context), self.horizon, LAYOUT.width)
+        tokens = torch.randint(0, DISCRETIZER.bins, shape, generator=generator)
+        self.contexts.append(context.clone())
+        self.plans.append(tokens)
+        return Plan(tokens, torch.arange(len(context)))
+
+
+@dataclass
+class Past:
+    """One episode: observation, executed action and reward of every transition so far."""
+
+    row: int
+    transitions: list[tuple[NDArray[np.float32], float, float]] = field(default_factory=list)
+
+    def tokens(self, observation: NDArray[np.float32], count: int) -> list[int]:
+        """The last transitions and the present observation."""
+        flat: list[int] = []
+        for seen, action, reward in self.transitions[-count:]:
+            flat += encoded(seen, 0) + encoded(np.array([action]), 2) + encoded(np.array([reward]), 3) + [TOP_VALUE]
+        return flat + encoded(observation, 0)
+
+
+def encoded(values: NDArray[np.floating], at: int) -> list[int]:
+    tokens: list[int] = DISCRETIZER.encode(torch.tensor(np.asarray(values, dtype=np.float32)), at).tolist()
+    return tokens
+
+
+def decoded_action(token: int) -> float:
+    return float(DISCRETIZER.decode(torch.tensor([token]), 2))
+
+
+def policy(decoder: Decoder, context: int = 4, plan_every: int = 1, stride: int = 1) -> PlanningPolicy:
+    environment = CorridorEnvironment()
+    environment.action_low, environment.action_high = np.array([-0.5], np.float32), np.array([0.3], np.float32)
+    return PlanningPolicy(
+        decoder, DISCRETIZER, environment, context=context, plan_every=plan_every, stride=stride, discount=0.9
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_contexts_are_the_tokens_of_the_last_transitions_and_actions_those_of_the_plan(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    horizon, every, context = (int(random.integers(low, 5)) for low in (1, 1, 2))
+    decoder, episodes = Recording(horizon), [Past(row) for row in range(5)]
+    actor = policy(decoder, context, every).start(5, seed=seed)
+    followed = every_plan = min(every, horizon)
+    planned = torch.zeros(0)
+    for _ in range(15):
+        observations = random.normal(0, 3, size=(len(episodes), 2)).astype(np.float32)
+        actions = actor.act(observations)
+        if followed == every_plan:
+            expected = [one.tokens(seen, context - 1) for one, seen in zip(episodes, observations, strict=True)]
+            assert decoder.contexts.pop().tolist() == expected
+            planned, followed = decoder.plans.pop(), 0
+            imagined = DISCRETIZER.decode(planned[..., :2], 0).numpy()
+            np.testing.assert_array_equal(actor.imagined, imagined)
+        else:
+            assert actor.imagined is None
+        assert decoder.contexts == []
+        wanted = [np.clip(decoded_action(int(plan[followed, 2])), -0.5, np.float32(0.3)) for plan in planned]
+        np.testing.assert_array_equal(actions[:, 0], np.array(wanted, dtype=np.float32))
+        followed += 1
+        rewards = random.normal(-2, 2, size=len(episodes)).astype(np.float32)
+        actor.observe(rewards)
+        for one, seen, action, reward in zip(episodes, observations, actions[:, 0], rewards, strict=True):
+            one.transitions.append((seen, float(action), float(reward)))
+        rows = np.flatnonzero(random.random(len(episodes)) < 0.95)
+        actor.keep(rows)
+        episodes, planned = [episodes[row] for row in rows], planned[torch.from_numpy(rows)]
+
+
+def test_the_published_clipping_and_dropping_out_really_happen_above() -> None:
+    values = [decoded_action(token) for token in range(DISCRETIZER.bins)]
+    assert min(values) < -0.5
+    assert max(values) > 0.3
+
+
+def test_an_action_is_held_for_a_stride_and_its_rewards_are_summed() -> None:
+    decoder, random = Recording(horizon=2), np.random.default_rng(0)
+    actor = policy(decoder, context=3, stride=3).start(2, seed=0)
+    episodes = [Past(row) for row in range(2)]
+    for _ in range(4):
+        first = random.normal(size=(2, 2)).astype(np.float32)
+        rewards = random.normal(-2, 2, size=(3, 2)).astype(np.float32)
+        held = []
+        for step in range(3):
+            held.append(actor.act(first if step == 0 else random.normal(size=(2, 2)).astype(np.float32)))
+            assert (actor.imagined is None) == (step > 0)
+            actor.observe(rewards[step])
+        assert decoder.contexts.pop().tolist() == [
+            one.tokens(seen, 2) for one, seen in zip(episodes, first, strict=True)
+        ]
+        assert decoder.contexts == []
+        np.testing.assert_array_equal(held, [held[0]] * 3)
+        total = rewards[0] + np.float32(0.9) * rewards[1] + np.float32(0.81) * rewards[2]
+        for one, seen, action, reward in zip(episodes, first, held[0][:, 0], total, strict=True):
+            one.transitions.append((seen, float(action), float(reward)))
+
+
+def test_episodes_may_drop_out_while_an_action_is_held() -> None:
+    decoder = Recording(horizon=1)
+    actor = policy(decoder, context=2, stride=2).start(3, seed=0)
+    observations = np.arange(6, dtype=np.float32).reshape(3, 2)
+    actions = actor.act(observations)
+    actor.observe(np.array([-1, -2, -3], np.float32))
+    actor.keep(np.array([2, 0]))
+    np.testing.assert_array_equal(actor.act(observations[:2]), actions[[2, 0]])
+    actor.observe(np.array([-1, -2], np.float32))
+    actor.act(observations[:2])
+    expected = []
+    for row, reward in ((2, -3 + 0.9 * -1), (0, -1 + 0.9 * -2)):
+        past = Past(row, [(observations[row], float(actions[row, 0]), reward)])
+        expected.append(past.tokens(observations[len(expected)], 1))
+    assert decoder.contexts[-1].tolist() == expected
+
+
+def test_the_seed_alone_decides() -> None:
+    observations = np.zeros((4, 2), np.float32)
+    acts = [policy(Recording(3)).start(4, seed=seed).act(observations) for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(acts[0], acts[1])
+    assert (acts[0] != acts[2]).any()
+
+
+def test_numbers_beyond_the_bins_are_clipped_and_counted() -> None:
+    one = policy(Recording(1), context=2)
+    actor = one.start(1, seed=0)
+    actor.act(np.array([[1e6, 0.0]], np.float32))
+    actor.observe(np.array([-1e6], np.float32))
+    outside_actions = one.clips.clipped - 2
+    assert outside_actions in (0, 1)
+    assert one.clips.encoded == 2 + 1 + 1
+    actor.act(np.array([[0.0, 0.0]], np.float32))
+    assert one.clips.encoded == 7
+
+
+def test_everyone_may_drop_out() -> None:
+    actor = policy(Recording(2)).start(2, seed=0)
+    actor.act(np.zeros((2, 2), np.float32))
+    actor.observe(np.zeros(2, np.float32))
+    actor.keep(np.array([], dtype=np.int64))
