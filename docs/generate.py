@@ -45,7 +45,7 @@ def generated() -> dict[Path, str]:
 
 def _recipe(registry: Registry) -> Iterator[str]:
     yield "# Every field of a recipe\n"
-    yield "A recipe is a mapping of sections. A section that has kinds below is filled by the component that its `kind` names.\n"
+    yield "A recipe is a mapping of sections. One that has kinds below is filled by the component its `kind` names.\n"
     yield "## The recipe itself\n"
     yield from _fields(Recipe, leave_out={*SLOTS, "training", "evaluation"})
     for name in Recipe.model_fields:
