@@ -137,7 +137,7 @@ def test_episodes_may_drop_out_while_an_action_is_held() -> None:
     np.testing.assert_array_equal(actor.act(observations[:2]), actions[[2, 0]])
     actor.observe(np.array([-1, -2], np.float32))
     actor.act(observations[:2])
-    expected = []
+    expected: list[list[int]] = []
     for row, reward in ((2, -3 + 0.9 * -1), (0, -1 + 0.9 * -2)):
         past = Past(row, [(observations[row], float(actions[row, 0]), reward)])
         expected.append(past.tokens(observations[len(expected)], 1))
