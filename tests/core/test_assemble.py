@@ -32,7 +32,7 @@ from ttf.runs import locked
 from ttf.sections import EvaluationConfig
 from ttf.seeds import stream
 from ttf_plugins.beam_search import BeamSearchConfig
-from ttf_plugins.jsonl import JsonLines
+from ttf_plugins.jsonl import JsonLinesConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -275,7 +275,7 @@ class _Ticking(Ticks):
 
 def interrupted(runs: Path, *reporters: ReporterConfig, progress: Quiet | None = None) -> RunDir:
     with pytest.raises(Interrupted) as error:
-        run(runs, tiny_recipe(reporters=[JsonLines(), *reporters]), progress=progress)
+        run(runs, tiny_recipe(reporters=[JsonLinesConfig(), *reporters]), progress=progress)
     assert error.value.exit_code == 143
     assert only_run(runs).read("run")["finished"] is None
     return only_run(runs)

@@ -13,8 +13,8 @@ from torch import Tensor
 from ttf.binning import Bins, EdgeDiscretizer, grouped_bins, midpoints
 from ttf.errors import DataError
 from ttf.layout import Layout
-from ttf_plugins.quantile import Quantile
-from ttf_plugins.uniform import Uniform
+from ttf_plugins.quantile import QuantileConfig
+from ttf_plugins.uniform import UniformConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,10 +24,10 @@ FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 ATOMS = st.sampled_from([0.0, -0.0, 1.0, 1.0000001192092896, -100.0, 3.4028234663852886e38, 1.401298464324817e-45])
 COLUMNS = st.lists(FLOATS | ATOMS, min_size=1, max_size=60)
 
-either = pytest.mark.parametrize("config", [Quantile, Uniform])
+either = pytest.mark.parametrize("config", [QuantileConfig, UniformConfig])
 
 
-def fitted(config: Callable[..., Quantile | Uniform], column: list[float], bins: int) -> EdgeDiscretizer:
+def fitted(config: Callable[..., QuantileConfig | UniformConfig], column: list[float], bins: int) -> EdgeDiscretizer:
     discretizer = config(bins=bins).build(LAYOUT)
     assert isinstance(discretizer, EdgeDiscretizer)
     discretizer.fit(torch.tensor(column)[:, None].expand(-1, LAYOUT.width))
@@ -38,7 +38,7 @@ def fitted(config: Callable[..., Quantile | Uniform], column: list[float], bins:
 @given(column=COLUMNS, bins=st.integers(2, 20))
 @settings(max_examples=150, deadline=None)
 def test_edges_of_live_bins_increase_strictly(
-    config: Callable[..., Quantile | Uniform], column: list[float], bins: int
+    config: Callable[..., QuantileConfig | UniformConfig], column: list[float], bins: int
 ) -> None:
     discretizer = fitted(config, column, bins)
     live = discretizer.live[0]
@@ -54,7 +54,7 @@ def test_edges_of_live_bins_increase_strictly(
 @given(column=COLUMNS, bins=st.integers(2, 20))
 @settings(max_examples=150, deadline=None)
 def test_live_tokens_survive_decoding(
-    config: Callable[..., Quantile | Uniform], column: list[float], bins: int
+    config: Callable[..., QuantileConfig | UniformConfig], column: list[float], bins: int
 ) -> None:
     discretizer = fitted(config, column, bins)
     tokens = discretizer.live[0].nonzero().expand(-1, LAYOUT.width)
@@ -65,7 +65,7 @@ def test_live_tokens_survive_decoding(
 @given(column=COLUMNS, others=COLUMNS, bins=st.integers(2, 20))
 @settings(max_examples=150, deadline=None)
 def test_tokens_are_live_and_ordered_and_values_come_back_within_a_bin(
-    config: Callable[..., Quantile | Uniform], column: list[float], others: list[float], bins: int
+    config: Callable[..., QuantileConfig | UniformConfig], column: list[float], others: list[float], bins: int
 ) -> None:
     discretizer = fitted(config, column, bins)
     values = torch.tensor(column + others).sort().values[:, None]
@@ -83,7 +83,7 @@ def test_tokens_are_live_and_ordered_and_values_come_back_within_a_bin(
 @given(column=st.lists(FLOATS, min_size=1, max_size=12), bins=st.integers(12, 20))
 @settings(max_examples=100, deadline=None)
 def test_few_distinct_values_come_back_exactly(
-    config: Callable[..., Quantile | Uniform], column: list[float], bins: int
+    config: Callable[..., QuantileConfig | UniformConfig], column: list[float], bins: int
 ) -> None:
     discretizer = fitted(config, column, bins)
     values = torch.tensor(column)[:, None].expand(-1, LAYOUT.width)
@@ -94,7 +94,7 @@ def test_few_distinct_values_come_back_exactly(
 
 @either
 def test_float64_rows_are_rounded_to_float32_before_anything_else(
-    config: Callable[..., Quantile | Uniform],
+    config: Callable[..., QuantileConfig | UniformConfig],
 ) -> None:
     rows = torch.randn(1000, LAYOUT.width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     discretizer, rounded = config(bins=10).build(LAYOUT), config(bins=10).build(LAYOUT)
@@ -120,7 +120,7 @@ def test_midpoints_of_the_largest_floats_do_not_overflow() -> None:
 )
 def test_a_value_that_is_not_finite_is_refused_with_its_place(bad: float, found: str) -> None:
     rows = torch.zeros(4, LAYOUT.width, dtype=torch.float64)
-    discretizer = Uniform(bins=4).build(LAYOUT)
+    discretizer = UniformConfig(bins=4).build(LAYOUT)
     discretizer.fit(rows)
     rows[3, 2] = bad
     message = f"discretizer: row 3, column 2 (reward) is {found}; expected a finite float32"
@@ -136,13 +136,13 @@ def test_a_value_that_is_not_finite_is_refused_with_its_place(bad: float, found:
 @pytest.mark.parametrize("shape", [(0, 4), (5, 3), (4,)])
 def test_rows_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError) as caught:
-        Uniform(bins=4).build(LAYOUT).fit(torch.zeros(shape))
+        UniformConfig(bins=4).build(LAYOUT).fit(torch.zeros(shape))
     assert str(caught.value) == f"discretizer: rows are {shape}; expected (1 or more, 4)"
 
 
 @either
 @pytest.mark.parametrize("bins", [2, 3, 64, 65, 128, 1000])
-def test_the_search_agrees_with_torchs(config: Callable[..., Quantile | Uniform], bins: int) -> None:
+def test_the_search_agrees_with_torchs(config: Callable[..., QuantileConfig | UniformConfig], bins: int) -> None:
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(4000, LAYOUT.width, generator=generator)
     discretizer = fitted(config, rows[:, 0].tolist(), bins)
@@ -153,7 +153,7 @@ def test_the_search_agrees_with_torchs(config: Callable[..., Quantile | Uniform]
 
 def test_more_rows_than_a_chunk_are_encoded_as_in_one_piece() -> None:
     rows = torch.randn(9_000, LAYOUT.width, generator=torch.Generator().manual_seed(0))
-    discretizer = Quantile(bins=50).build(LAYOUT)
+    discretizer = QuantileConfig(bins=50).build(LAYOUT)
     discretizer.fit(rows)
     tokens = discretizer.encode(rows)
     assert torch.equal(tokens[4_000:], discretizer.encode(rows[4_000:]))

@@ -17,13 +17,13 @@ from ttf.interfaces.discretizer import Discretizer
 from ttf.layout import Layout
 from ttf.loss import TokenLoss, parts
 from ttf.sections import TrainingConfig
-from ttf_plugins.quantile import Quantile
+from ttf_plugins.quantile import QuantileConfig
 
 
 def case(layout: Layout, bins: int, context: int, seed: int) -> tuple[Discretizer, Tensor, Batch]:
     """A discretizer with dead bins, and logits for a batch of random live tokens, stops and masks."""
     generator = torch.Generator().manual_seed(seed)
-    discretizer = Quantile(bins=bins).build(layout)
+    discretizer = QuantileConfig(bins=bins).build(layout)
     rows = torch.randn(40, layout.width, generator=generator)
     rows[:, 0] = rows[:, 0].sign()  # two bins only
     discretizer.fit(rows)

@@ -16,7 +16,7 @@ from ttf.runs import create_run, locked, newest_unfinished, training_hash
 from ttf.sections import EvaluationConfig, TrainingConfig
 from ttf_plugins.beam_search import BeamSearchConfig
 from ttf_plugins.gpt import GPTConfig
-from ttf_plugins.quantile import Quantile
+from ttf_plugins.quantile import QuantileConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,8 +74,8 @@ def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
         {"seed": 1},
         {"data": CorridorData(episodes=31)},
         {"data": CorridorData(discount=0.9)},
-        {"discretizer": Quantile(bins=13)},
-        {"discretizer": Quantile(bins=12, reference=True)},
+        {"discretizer": QuantileConfig(bins=13)},
+        {"discretizer": QuantileConfig(bins=12, reference=True)},
         {"model": GPTConfig(layers=1, heads=1, width=16, context=3)},
         {"model": GPTConfig(layers=1, heads=1, width=8, context=3, dropout=0.0)},
         {"training": TrainingConfig(steps=13)},

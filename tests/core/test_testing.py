@@ -13,7 +13,7 @@ from ttf.component import DiscretizerConfig, ModelConfig
 from ttf.interfaces.model import SequenceModel, State
 from ttf.testing import check_discretizer, check_sequence_model
 from ttf_plugins.gpt import GPTConfig
-from ttf_plugins.uniform import Uniform
+from ttf_plugins.uniform import UniformConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,7 +124,7 @@ class WrongConfig(DiscretizerConfig):
     fault: str = ""
 
     def build(self, layout: Layout) -> Discretizer:
-        discretizer = Uniform(bins=self.bins).build(layout)
+        discretizer = UniformConfig(bins=self.bins).build(layout)
         encode, decode, expectation = discretizer.encode, discretizer.decode, discretizer.expectation
         outside, fit = discretizer.outside, discretizer.fit
         replacements = {

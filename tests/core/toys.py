@@ -21,8 +21,8 @@ from ttf.recipe import Recipe
 from ttf.sections import EvaluationConfig, TrainingConfig
 from ttf_plugins.beam_search import BeamSearchConfig
 from ttf_plugins.gpt import GPTConfig
-from ttf_plugins.jsonl import JsonLines
-from ttf_plugins.quantile import Quantile
+from ttf_plugins.jsonl import JsonLinesConfig
+from ttf_plugins.quantile import QuantileConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -218,7 +218,7 @@ def tiny_recipe(**changes: Any) -> Recipe:  # noqa: ANN401
         "name": "tiny",
         "device": "cpu",
         "data": CorridorData(),
-        "discretizer": Quantile(bins=12),
+        "discretizer": QuantileConfig(bins=12),
         "model": GPTConfig(layers=1, heads=1, width=8, context=3),
         "training": TrainingConfig(
             steps=12,
@@ -233,7 +233,7 @@ def tiny_recipe(**changes: Any) -> Recipe:  # noqa: ANN401
         "environment": CorridorEnvironmentConfig(),
         "evaluation": EvaluationConfig(episodes=5, batch=3, trajectories=2),
         "baselines": [HomingConfig()],
-        "reporters": [JsonLines()],
+        "reporters": [JsonLinesConfig()],
     }
     return Recipe(**(sections | changes))
 
@@ -244,7 +244,7 @@ def corridor_rows(first: int = 0, count: int = 30) -> Rows:
 
 
 def fitted(rows: Rows, bins: int = 12) -> Discretizer:
-    discretizer = Quantile(bins=bins).build(rows.layout)
+    discretizer = QuantileConfig(bins=bins).build(rows.layout)
     discretizer.fit(torch.from_numpy(rows.values))
     return discretizer
 

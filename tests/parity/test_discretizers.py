@@ -10,8 +10,8 @@ import torch
 
 from ttf.binning import EdgeDiscretizer
 from ttf.layout import Layout
-from ttf_plugins.quantile import Quantile
-from ttf_plugins.uniform import Uniform
+from ttf_plugins.quantile import QuantileConfig
+from ttf_plugins.uniform import UniformConfig
 
 VECTORS = Path(__file__).parent / "vectors"
 LAYOUT = Layout(observation=3, action=2)
@@ -23,7 +23,7 @@ def vectors(seed: int, name: str) -> dict[str, torch.Tensor]:
         return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
 
 
-def fitted(config: Quantile | Uniform, rows: torch.Tensor) -> EdgeDiscretizer:
+def fitted(config: QuantileConfig | UniformConfig, rows: torch.Tensor) -> EdgeDiscretizer:
     discretizer = config.build(LAYOUT)
     assert isinstance(discretizer, EdgeDiscretizer)
     discretizer.fit(rows)
@@ -33,7 +33,7 @@ def fitted(config: Quantile | Uniform, rows: torch.Tensor) -> EdgeDiscretizer:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_original_quantile_rule_gives_its_edges_tokens_and_values(seed: int) -> None:
     theirs = vectors(seed, "original")
-    discretizer = fitted(Quantile(bins=12, reference=True), theirs["rows"])
+    discretizer = fitted(QuantileConfig(bins=12, reference=True), theirs["rows"])
     assert torch.equal(discretizer.edges, theirs["edges"].T.float())
     assert torch.equal(discretizer.encode(theirs["new_rows"]), theirs["encoded"])
     torch.testing.assert_close(discretizer.decode(theirs["encoded"]), theirs["decoded"].float(), rtol=1e-6, atol=1e-6)
@@ -42,7 +42,7 @@ def test_the_original_quantile_rule_gives_its_edges_tokens_and_values(seed: int)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_expectations_of_reward_and_value_equal_the_originals(seed: int) -> None:
     theirs = vectors(seed, "original")
-    discretizer = fitted(Quantile(bins=12, reference=True), theirs["rows"])
+    discretizer = fitted(QuantileConfig(bins=12, reference=True), theirs["rows"])
     for column, name in ((LAYOUT.reward, "expected_reward"), (LAYOUT.value, "expected_value")):
         ours = discretizer.expectation(theirs["probs"], column)
         torch.testing.assert_close(ours, theirs[name], rtol=1e-6, atol=1e-6)
@@ -51,9 +51,14 @@ def test_expectations_of_reward_and_value_equal_the_originals(seed: int) -> None
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     ("name", "config"),
-    [("uniform", Uniform(bins=12, reference=True)), ("quantile", Quantile(bins=12, reference=True, rule="percentile"))],
+    [
+        ("uniform", UniformConfig(bins=12, reference=True)),
+        ("quantile", QuantileConfig(bins=12, reference=True, rule="percentile")),
+    ],
 )
-def test_the_forks_rules_give_its_edges_tokens_and_values(seed: int, name: str, config: Quantile | Uniform) -> None:
+def test_the_forks_rules_give_its_edges_tokens_and_values(
+    seed: int, name: str, config: QuantileConfig | UniformConfig
+) -> None:
     theirs = vectors(seed, "fork")
     discretizer = fitted(config, theirs["rows"])
     edges, decoded = theirs[f"{name}_edges"].float(), theirs[f"{name}_decoded"].float()

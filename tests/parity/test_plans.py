@@ -13,7 +13,7 @@ from ttf.search import BeamSearch
 from ttf_plugins.beam_search import BeamSearchConfig
 from ttf_plugins.beam_search.beam_search import BeamSearchDecoder
 from ttf_plugins.gpt import GPTConfig
-from ttf_plugins.quantile import Quantile
+from ttf_plugins.quantile import QuantileConfig
 
 VECTORS = Path(__file__).parent / "vectors"
 SEEDS = (1, 2, 3)
@@ -32,7 +32,7 @@ def published_search(theirs: dict[str, torch.Tensor]) -> BeamSearch:
     layout = weights.layout(observation, action)
     model = config.build(layout, bins)
     interop.load(model, weights)
-    discretizer = Quantile(bins=bins, reference=True).build(layout)
+    discretizer = QuantileConfig(bins=bins, reference=True).build(layout)
     discretizer.fit(theirs["rows"])
     horizon, beam_width, expand, transitions = theirs["plan_settings"].tolist()
     settings = BeamSearchConfig(

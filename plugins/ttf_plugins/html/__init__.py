@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ttf_api = "1"
 
 
-class Html(ReporterConfig):
+class HtmlConfig(ReporterConfig):
     """Writes a self-contained HTML page with the results, pictures and provenance of the run."""
 
     kind: Literal["html"] = "html"
@@ -28,6 +28,6 @@ class Html(ReporterConfig):
 
 
 @hookimpl
-def ttf_components() -> list[type[Html]]:
+def ttf_components() -> list[type[HtmlConfig]]:
     """The components of this plugin."""
-    return [Html]
+    return [HtmlConfig]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ttf_api = "1"
 
 
-class JsonLines(ReporterConfig):
+class JsonLinesConfig(ReporterConfig):
     """Appends every metric and every evaluation episode to the run folder, a line each."""
 
     kind: Literal["jsonl"] = "jsonl"
@@ -28,6 +28,6 @@ class JsonLines(ReporterConfig):
 
 
 @hookimpl
-def ttf_components() -> list[type[JsonLines]]:
+def ttf_components() -> list[type[JsonLinesConfig]]:
     """The components of this plugin."""
-    return [JsonLines]
+    return [JsonLinesConfig]

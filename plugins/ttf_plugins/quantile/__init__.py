@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ttf_api = "1"
 
 
-class Quantile(DiscretizerConfig):
+class QuantileConfig(DiscretizerConfig):
     """Bins that hold about equally many values; a column of few distinct values gets a bin for each of them."""
 
     kind: Literal["quantile"] = "quantile"
@@ -34,6 +34,6 @@ class Quantile(DiscretizerConfig):
 
 
 @hookimpl
-def ttf_components() -> list[type[Quantile]]:
+def ttf_components() -> list[type[QuantileConfig]]:
     """The components of this plugin."""
-    return [Quantile]
+    return [QuantileConfig]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ttf_api = "1"
 
 
-class Uniform(DiscretizerConfig):
+class UniformConfig(DiscretizerConfig):
     """Bins of equal width; a column of few distinct values gets a bin for each of them."""
 
     kind: Literal["uniform"] = "uniform"
@@ -31,6 +31,6 @@ class Uniform(DiscretizerConfig):
 
 
 @hookimpl
-def ttf_components() -> list[type[Uniform]]:
+def ttf_components() -> list[type[UniformConfig]]:
     """The components of this plugin."""
-    return [Uniform]
+    return [UniformConfig]

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from ttf.errors import DataError
 from ttf.run_dir import read_lines, write_lines
-from ttf_plugins.html import Html
+from ttf_plugins.html import HtmlConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ class Page(HTMLParser):
 
 
 def report(run: RunDir) -> Page:
-    Html().build(run).finish()
+    HtmlConfig().build(run).finish()
     return Page(run.report.read_text(encoding="utf-8"))
 
 
@@ -217,7 +217,7 @@ def test_a_malformed_file_is_one_clear_line_and_the_old_report_stays(
     full_run.report.write_text("old")
     (full_run.path / file).write_text(text)
     with pytest.raises(DataError) as caught:
-        Html().build(full_run).finish()
+        HtmlConfig().build(full_run).finish()
     assert str(caught.value) == message
     assert full_run.report.read_text() == "old"
 
@@ -225,20 +225,20 @@ def test_a_malformed_file_is_one_clear_line_and_the_old_report_stays(
 def test_a_truncated_trajectory_file_is_one_clear_line(full_run: RunDir) -> None:
     full_run.trajectories.write_bytes(full_run.trajectories.read_bytes()[:1000])
     with pytest.raises(DataError, match=r"^trajectories\.safetensors: not readable as safetensors: "):
-        Html().build(full_run).finish()
+        HtmlConfig().build(full_run).finish()
 
 
 def test_a_trajectory_of_the_wrong_shape_is_named(full_run: RunDir) -> None:
     save_file({"beam_search/0/observations": np.zeros(3, np.float32)}, full_run.trajectories)
     with pytest.raises(DataError) as caught:
-        Html().build(full_run).finish()
+        HtmlConfig().build(full_run).finish()
     assert str(caught.value) == (
         "trajectories.safetensors: beam_search/0/observations: shape (3,); expected (time, dimension)"
     )
 
 
 def test_metrics_and_episodes_that_are_reported_write_nothing(run: RunDir) -> None:
-    reporter = Html().build(run)
+    reporter = HtmlConfig().build(run)
     reporter.metrics({"kind": "train", "step": 1})
     reporter.episode({"policy": "random"})
     assert list(run.path.iterdir()) == []
@@ -246,9 +246,9 @@ def test_metrics_and_episodes_that_are_reported_write_nothing(run: RunDir) -> No
 
 def test_the_report_is_recomputed_without_torch_or_an_environment(full_run: RunDir) -> None:
     program = (
-        "import sys; from pathlib import Path; from ttf.run_dir import RunDir; from ttf_plugins.html import Html;"
+        "import sys; from pathlib import Path; from ttf.run_dir import RunDir; from ttf_plugins.html import HtmlConfig;"
         "assert 'matplotlib' not in sys.modules;"
-        "Html().build(RunDir(Path(sys.argv[1]))).finish();"
+        "HtmlConfig().build(RunDir(Path(sys.argv[1]))).finish();"
         "print(sorted({'torch', 'minari', 'gymnasium', 'h5py', 'matplotlib.pyplot'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -7,7 +7,7 @@ import pytest
 
 from ttf.errors import DataError, ResourceError
 from ttf.run_dir import RunDir, read_lines, write_lines
-from ttf_plugins.jsonl import JsonLines
+from ttf_plugins.jsonl import JsonLinesConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def test_metrics_and_episodes_are_appended_a_line_each(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    reporter = JsonLines().build(run)
+    reporter = JsonLinesConfig().build(run)
     reporter.metrics({"kind": "train", "step": 1, "loss": 2.5})
     reporter.episode({"policy": "random", "seed": 7, "success": None})
     reporter.metrics({"kind": "train", "step": 2, "loss": 0.1})
@@ -29,13 +29,13 @@ def test_metrics_and_episodes_are_appended_a_line_each(tmp_path: Path) -> None:
 def test_a_resumed_run_goes_on_below_its_earlier_lines(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     write_lines(run.metrics, [{"step": 1}])
-    JsonLines().build(run).metrics({"step": 2})
+    JsonLinesConfig().build(run).metrics({"step": 2})
     assert list(read_lines(run.metrics)) == [{"step": 1}, {"step": 2}]
 
 
 def test_a_file_replaced_while_the_reporter_is_open_is_the_one_written_to(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    reporter = JsonLines().build(run)
+    reporter = JsonLinesConfig().build(run)
     reporter.episode({"episode": 0})
     write_lines(run.episodes, [])
     reporter.episode({"episode": 1})
@@ -45,7 +45,7 @@ def test_a_file_replaced_while_the_reporter_is_open_is_the_one_written_to(tmp_pa
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_figure_that_is_not_finite_is_refused_by_name_and_nothing_is_written(tmp_path: Path, value: float) -> None:
     run = RunDir(tmp_path)
-    reporter = JsonLines().build(run)
+    reporter = JsonLinesConfig().build(run)
     with pytest.raises(DataError) as caught:
         reporter.episode({"policy": "random", "return": value})
     assert str(caught.value) == f"{run.episodes}: return is {value}; expected a finite number"
@@ -55,10 +55,10 @@ def test_a_figure_that_is_not_finite_is_refused_by_name_and_nothing_is_written(t
 def test_a_folder_that_is_gone_is_one_clear_line(tmp_path: Path) -> None:
     run = RunDir(tmp_path / "gone")
     with pytest.raises(ResourceError) as caught:
-        JsonLines().build(run).metrics({"step": 1})
+        JsonLinesConfig().build(run).metrics({"step": 1})
     assert str(caught.value) == f"{run.metrics}: cannot be written: No such file or directory"
 
 
 def test_building_touches_no_file(tmp_path: Path) -> None:
-    JsonLines().build(RunDir(tmp_path))
+    JsonLinesConfig().build(RunDir(tmp_path))
     assert list(tmp_path.iterdir()) == []
