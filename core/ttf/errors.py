@@ -5,9 +5,10 @@ TtfError
 ├── DataError       3   a data set is missing, malformed or unusable
 ├── PluginError     4   a plugin cannot be loaded or breaks its contract
 ├── DivergedError   5   training produced a loss that is not finite
-├── ResourceError   6   disk, memory or a device is missing
-│   └── CheckpointError   a checkpoint is corrupt or does not fit
-└── Interrupted     130 or 143   SIGINT or SIGTERM
+└── ResourceError   6   disk, memory or a device is missing
+    └── CheckpointError   a checkpoint is corrupt or does not fit
+
+Interrupted (130 or 143, SIGINT or SIGTERM) is no error, and is not caught with them.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ class CheckpointError(ResourceError):
     """A checkpoint is missing, corrupt or made for something else."""
 
 
-class Interrupted(TtfError):  # noqa: N818  (an event, not an error)
+class Interrupted(BaseException):
     """A signal ended the run; what was finished is saved.
+
+    Not an Exception: it is raised in the middle of anything, also of code that carries on after any Exception.
 
     Args:
         exit_code: 130 for SIGINT, 143 for SIGTERM.
@@ -68,7 +71,7 @@ class Interrupted(TtfError):  # noqa: N818  (an event, not an error)
 
     def __init__(self, exit_code: int) -> None:
         super().__init__("interrupted; continue with --resume")
-        self.exit_code = exit_code  # type: ignore[misc]  # the one error whose code is known only when it happens
+        self.exit_code = exit_code
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -27,6 +27,9 @@ def run_cli(args: Sequence[str] | None = None) -> int:
     try:
         code = make_cli().main(args, prog_name="ttf", standalone_mode=False, obj=settings)
         sys.stdout.flush()
+    except Interrupted as event:
+        click.echo(str(event), err=True)
+        return event.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return 130
@@ -51,9 +54,7 @@ def _report(error: Exception) -> int:
         click.echo(f"Error: {text}", err=True)
         return 1
     lines = str(expected).splitlines() or [type(expected).__name__]
-    if isinstance(expected, Interrupted):
-        click.echo(lines[0], err=True)
-    elif len(lines) == 1:
+    if len(lines) == 1:
         click.echo(f"Error: {lines[0]}", err=True)
     else:
         click.echo("\n".join([f"Error: {len(lines)} problems", *lines]), err=True)
