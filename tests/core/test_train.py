@@ -466,3 +466,10 @@ def test_the_bar_shows_loss_and_validation_where_they_are_new(tmp_path: Path) ->
     assert [sorted(figures) for figures in progress.tasks["training"].figures] == [
         [], [], [], [], ["loss"], [], ["loss", "validation"]
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("context", [2, 200])
+def test_a_window_costs_its_place_however_long_it_is(context: int) -> None:
+    arrays = vars(windows(ROWS, DISCRETIZER, context)).items()
+    held = sum(array.nbytes for name, array in arrays if isinstance(array, np.ndarray) and name != "_tokens")
+    assert held <= 17 * len(WINDOWS) + 8 * context

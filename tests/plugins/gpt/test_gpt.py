@@ -100,7 +100,7 @@ def shaken(value_leak: Leak, layout: Layout, bins: int, context: int) -> Sequenc
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
     return model
 
 
@@ -110,7 +110,7 @@ def changed_positions(model: SequenceModel, tokens: Tensor, at: int) -> list[int
     other[0, at] = (other[0, at] + 1) % (model.bins + 1)
     with torch.no_grad():
         difference = (model(tokens) - model(other)).abs().amax((0, 2))
-    return [position for position, changed in enumerate((difference > 1e-9).tolist()) if changed]
+    return [position for position, changed in enumerate((difference > 1e-13).tolist()) if changed]
 
 
 cases = given(
@@ -135,7 +135,7 @@ def test_a_past_value_reaches_one_output_as_published_and_none_if_blocked(
         assert changed_positions(blocked, tokens, place) == []
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=30, deadline=None)
 @cases
 def test_every_other_token_reaches_all_outputs_from_its_own_on(
     layout: Layout, bins: int, context: int, seed: int
@@ -153,7 +153,7 @@ def test_the_two_kinds_of_leak_agree_where_no_value_has_been_read() -> None:
     tokens = torch.tensor([[0, 1, 2, 3, 4, 0, 1]])
     with torch.no_grad():
         difference = (models[0](tokens) - models[1](tokens)).abs().amax((0, 2))
-    assert (difference > 1e-9).tolist() == [False] * 4 + [True] + [False] * 2
+    assert (difference > 1e-13).tolist() == [False] * 4 + [True] + [False] * 2
 
 
 @pytest.mark.parametrize("field", ["dropout", "attention_dropout"])
