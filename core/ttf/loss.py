@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TokenLoss:
-    """Cross-entropy of the next token, without the bins that cannot occur."""
+    """Cross-entropy of the next token, by default without the bins that cannot occur."""
 
     def __init__(self, discretizer: Discretizer, config: TrainingConfig, length: int) -> None:
         layout = discretizer.layout
@@ -27,7 +27,7 @@ class TokenLoss:
         self._slots = slots
         self._width = layout.width
         dead = F.pad(~discretizer.live, (0, 1))[slots]  # (T, V); the stop token is never dead
-        self._dead = dead if bool(dead.any()) else None
+        self._dead = dead if config.dead_bins == "masked" and bool(dead.any()) else None
 
     def per_token(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy (B, T) of targets (B, T) under logits (B, T, V)."""

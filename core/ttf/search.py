@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ttf.interfaces.model import SequenceModel, State
 
 
+ROWS_AT_ONCE = 8192
+"""Candidates read in one batch: at the published size, each holds about half a megabyte of keys and values."""
+
+
 @dataclass(frozen=True)
 class BeamSettings:
     """What shapes a search."""
@@ -117,7 +121,17 @@ class BeamSearch:
 
     @torch.inference_mode()
     def plan(self, context: Tensor, uniforms: Tensor) -> Plan:
-        """Plan from contexts (B, n * D + O) int64 with uniform numbers in [0, 1) of ``uniforms_shape``."""
+        """Plan from contexts (B, n * D + O) int64 with uniform numbers in [0, 1) of ``uniforms_shape``.
+
+        Contexts are planned for in turns of at most ``ROWS_AT_ONCE`` candidates, which changes nothing but the memory.
+        """
+        at_once = max(1, ROWS_AT_ONCE // uniforms.shape[-1])
+        turns = zip(torch.split(context, at_once), torch.split(uniforms, at_once, dim=2), strict=True)
+        plans = [self._plan(*turn) for turn in turns]
+        return Plan(torch.cat([plan.tokens for plan in plans]), torch.cat([plan.score for plan in plans]))
+
+    def _plan(self, context: Tensor, uniforms: Tensor) -> Plan:
+        """The search itself."""
         settings, contexts = self.settings, len(context)
         reader = Reader(self.model, context, settings)
         zeros = uniforms.new_zeros(contexts)

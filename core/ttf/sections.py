@@ -48,6 +48,10 @@ class TrainingConfig(Section):
     value_weight: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """Weight of value tokens in the loss."""
 
+    dead_bins: Literal["masked", "reference"] = "masked"
+    """`masked`: tokens that no value of a column can become have no share in the loss; `reference`: they do, as
+    published."""
+
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of the episodes held out for the validation loss."""
 

@@ -98,6 +98,19 @@ def test_the_engine_plans_what_the_obvious_search_plans(first: int) -> None:
                 assert float(plan.score[row]) == pytest.approx(score, rel=1e-9, abs=1e-9)
 
 
+def test_planning_in_turns_gives_the_same_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, discretizer, settings, past = random_case(11)
+    search = BeamSearch(model, discretizer, settings)
+    length = past * model.layout.width + model.layout.observation
+    context = torch.randint(discretizer.vocabulary, (7, length), generator=torch.Generator().manual_seed(1))
+    uniforms = torch.rand(search.uniforms_shape(7), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    at_once = search.plan(context, uniforms)
+    monkeypatch.setattr("ttf.search.ROWS_AT_ONCE", 3 * uniforms.shape[-1])
+    in_turns = search.plan(context, uniforms)
+    assert in_turns.tokens.equal(at_once.tokens)
+    torch.testing.assert_close(in_turns.score, at_once.score)
+
+
 def test_environments_planned_together_get_the_plans_they_get_alone() -> None:
     model, discretizer, settings, past = random_case(7)
     search = BeamSearch(model, discretizer, settings)

@@ -15,7 +15,7 @@ from ttf.layout import Layout
 from ttf.loss import TokenLoss
 from ttf.sections import TrainingConfig
 from ttf_plugins.gpt import GPTConfig
-from ttf_plugins.uniform import UniformConfig
+from ttf_plugins.quantile import QuantileConfig
 
 if TYPE_CHECKING:
     from ttf.interfaces.model import SequenceModel
@@ -65,8 +65,8 @@ def test_logits_equal_the_forks_and_the_stop_token_is_out_of_reach(seed: int) ->
 def test_the_loss_equals_the_originals(seed: int) -> None:
     theirs = vectors(seed, "original")
     model, weights = loaded(theirs)
-    discretizer = UniformConfig(bins=weights.bins).build(Layout(3, 2))
-    discretizer.live.fill_(True)  # the published loss knows no dead bins
-    loss = TokenLoss(discretizer, TrainingConfig(action_weight=5.0), model.block)
+    discretizer = QuantileConfig(bins=weights.bins, reference=True).build(Layout(3, 2))
+    discretizer.fit(theirs["rows"])
+    loss = TokenLoss(discretizer, TrainingConfig(dead_bins="reference"), model.block)
     batch = Batch(theirs["x"], theirs["y"], theirs["loss_mask"])
     torch.testing.assert_close(loss(model(theirs["x"]), batch), theirs["loss"], rtol=1e-5, atol=1e-5)
