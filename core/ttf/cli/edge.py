@@ -68,10 +68,16 @@ def _expected(error: Exception) -> TtfError | None:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return ResourceError(f"{place}{error.strerror or _one_line(error)}")
-    # torch's OutOfMemoryError, without importing torch
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return ResourceError(f"out of memory; {_one_line(error)}")
+    if _out_of_memory(error):
+        hint = "a smaller training.batch_size or evaluation.batch needs less"
+        return ResourceError(f"out of memory; {hint}; {_one_line(error)}")
     return None
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Python's, numpy's and torch's, without importing torch; its CPU allocator raises a bare RuntimeError."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
 
 
 def _one_line(error: Exception) -> str:

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from ttf.cli.edge import run_cli
 from ttf.errors import CheckpointError, DataError, DivergedError, Interrupted, PluginError, TtfError
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 TTF = Path(sys.executable).with_name("ttf")
+LESS = "a smaller training.batch_size or evaluation.batch needs less"
 
 
 class OutOfMemoryError(RuntimeError):
@@ -44,8 +46,8 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 6, "Error: runs/x: No space left on device\n"),
         (PermissionError(errno.EACCES, "Permission denied", "runs"), 6, "Error: runs: Permission denied\n"),
         (OSError("odd"), 6, "Error: OSError: odd\n"),
-        (MemoryError(), 6, "Error: out of memory; MemoryError\n"),
-        (OutOfMemoryError("CUDA"), 6, "Error: out of memory; OutOfMemoryError: CUDA\n"),
+        (MemoryError(), 6, f"Error: out of memory; {LESS}; MemoryError\n"),
+        (OutOfMemoryError("CUDA"), 6, f"Error: out of memory; {LESS}; OutOfMemoryError: CUDA\n"),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
         (KeyError("x"), 1, "Error: unexpected KeyError: 'x'; rerun as 'ttf --debug ...' to see where\n"),
         (ValueError("a\nb"), 1, "Error: unexpected ValueError: a b; rerun as 'ttf --debug ...' to see where\n"),
@@ -58,6 +60,16 @@ def test_an_error_is_a_line_and_an_exit_code(
     assert run_cli(["schema"]) == code
     out, err = capfd.readouterr()
     assert (out, err.lstrip("\n")) == ("", message)
+
+
+def test_what_torch_raises_when_the_memory_is_full_is_recognised(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(10**15)  # four petabytes
+    fail(monkeypatch, error.value)
+    assert run_cli(["schema"]) == 6
+    assert capfd.readouterr().err.startswith(f"Error: out of memory; {LESS}; RuntimeError: ")
 
 
 def test_debug_shows_the_traceback_too(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
