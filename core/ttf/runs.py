@@ -47,28 +47,29 @@ def create_run(runs_dir: Path, recipe: Recipe) -> RunDir:
 
 
 def newest_unfinished(runs_dir: Path, recipe: Recipe) -> RunDir:
-    """The newest run of this recipe, which must not have finished.
+    """The newest run of this recipe that has not finished and trains what the recipe says now.
 
     Raises:
-        RecipeError: there is none, or what was trained there is not what the recipe says now.
+        RecipeError: there is none; the message is about the newest run.
     """
-    folder = runs_dir / recipe.name
-    runs = [path for path in sorted(folder.glob("*"), key=_order) if RunDir(path).read("run")]
+    paths = sorted((runs_dir / recipe.name).glob("*"), key=_order, reverse=True)
+    runs = [(run, record) for run in map(RunDir, paths) if (record := run.read("run"))]
+    wanted = training_hash(recipe)
+    for run, record in runs:
+        if not record.get("finished") and record.get("training_hash") == wanted:
+            return run
     if not runs:
         message = f"nothing to resume: no run of {recipe.name!r} in {runs_dir}"
         raise RecipeError(message)
-    run = RunDir(runs[-1])
-    record = run.read("run")
+    run, record = runs[0]
     if record.get("finished"):
         message = f"nothing to resume: the newest run, {run.path}, has finished; leave out --resume to start another"
         raise RecipeError(message)
-    if record.get("training_hash") != training_hash(recipe):
-        message = (
-            f"{run.path} was started with another recipe: {', '.join(TRAINED)} must be the same to resume; "
-            f"its own is {run.recipe}"
-        )
-        raise RecipeError(message)
-    return run
+    message = (
+        f"{run.path} was started with another recipe: {', '.join(TRAINED)} must be the same to resume; "
+        f"its own is {run.recipe}"
+    )
+    raise RecipeError(message)
 
 
 @contextmanager

@@ -58,8 +58,16 @@ def test_the_newest_run_is_resumed(tmp_path: Path) -> None:
     assert run.path.name == "20260102-030404-2"
 
 
+@pytest.mark.parametrize("newer", [{"finished": "2026-01-02T00:00:00Z"}, {"training_hash": "another"}], ids=str)
+def test_a_run_that_cannot_be_resumed_does_not_hide_one_that_can(newer: dict[str, str], tmp_path: Path) -> None:
+    started(tmp_path, "20251231-000000")
+    run = started(tmp_path, "20260101-000000")
+    started(tmp_path, "20260102-000000", **newer)
+    assert newest_unfinished(tmp_path, RECIPE) == run
+
+
 def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
-    started(tmp_path, "20260101-000000")
+    started(tmp_path, "20260101-000000", training_hash="another")
     run = started(tmp_path, "20260102-000000", finished="2026-01-02T00:00:00Z")
     with pytest.raises(RecipeError) as error:
         newest_unfinished(tmp_path, RECIPE)
