@@ -59,19 +59,21 @@ def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progre
     Raises:
         TtfError: the data, a component, the machine or a signal ended the run; what was finished is saved.
     """
+    device = resolve_device(recipe.device)  # before there is a folder
     run = newest_unfinished(runs_dir, recipe) if resume else create_run(runs_dir, recipe)
     with handled() as interrupts, locked(run):
-        Experiment(recipe, run, progress, interrupts).run()
+        Experiment(recipe, run, device, progress, interrupts).run()
     return run
 
 
 class Experiment:
     """A recipe being run in a run folder."""
 
-    def __init__(self, recipe: Recipe, run: RunDir, progress: Progress, interrupts: Interrupts) -> None:
-        self.recipe, self.run_dir = recipe, run
+    def __init__(
+        self, recipe: Recipe, run: RunDir, device: torch.device, progress: Progress, interrupts: Interrupts
+    ) -> None:
+        self.recipe, self.run_dir, self.device = recipe, run, device
         self.progress, self.interrupts = progress, interrupts
-        self.device = resolve_device(recipe.device)
         self.record: dict[str, Any] = run.read("run") or {}
         self.saved = self._newest_checkpoint()
 
@@ -92,9 +94,7 @@ class Experiment:
             with self._timed("evaluation"):
                 self._evaluate(self.recipe.evaluation, {**planner, **baselines}, environment, reporters)
             self._count_clips(planner)
-        self._update(finished=_now())
-        for reporter in reporters:
-            reporter.finish()
+        self._finish(reporters)
 
     def _begin(self) -> None:
         write_text(self.run_dir.recipe, dump(self.recipe))
@@ -111,6 +111,18 @@ class Experiment:
             timings=self.record.get("timings", {}),
             training_hash=training_hash(self.recipe),
         )
+
+    def _finish(self, reporters: list[Reporter]) -> None:
+        """Let the reporters finish; a run whose report has failed is not finished."""
+        self._update(finished=_now())  # reports say when
+        try:
+            for reporter in reporters:
+                reporter.finish()
+        except BaseException:
+            path = self.run_dir.path
+            self.progress.note(f"{path}: not reported yet; go on with --resume, or with: ttf report {path}")
+            self._update(finished=None)
+            raise
 
     def _load_data(self) -> Data:
         before = self.record.get("data", {}).get("sha256")

@@ -219,6 +219,49 @@ def test_episodes_without_end_are_reported_before_training(tmp_path: Path) -> No
     )
 
 
+def test_a_device_that_is_not_there_leaves_no_run_behind(tmp_path: Path) -> None:
+    with pytest.raises(ResourceError, match=r"^device 'cuda:99' is not available"):
+        run(tmp_path, tiny_recipe(device="cuda:99"))
+    assert list(tmp_path.iterdir()) == []
+
+
+class FailingReporter(Reporter):
+    """Cannot write its report once."""
+
+    failed = False
+
+    def metrics(self, record: Mapping[str, Any]) -> None:
+        pass
+
+    def episode(self, record: Mapping[str, Any]) -> None:
+        pass
+
+    def finish(self) -> None:
+        if not FailingReporter.failed:
+            FailingReporter.failed = True
+            message = "no room for the report"
+            raise ResourceError(message)
+
+
+class FailingConfig(ReporterConfig):
+    kind: Literal["failing"] = "failing"
+
+    def build(self, run: RunDir) -> Reporter:
+        return FailingReporter()
+
+
+def test_a_run_whose_report_fails_is_not_finished_and_can_be_resumed(whole: RunDir, tmp_path: Path) -> None:
+    recipe, progress = tiny_recipe(reporters=[JsonLinesConfig(), FailingConfig()]), Quiet()
+    with pytest.raises(ResourceError, match=r"^no room for the report$"):
+        run(tmp_path, recipe, progress=progress)
+    cut = only_run(tmp_path)
+    assert cut.read("run")["finished"] is None
+    assert progress.notes == [f"{cut.path}: not reported yet; go on with --resume, or with: ttf report {cut.path}"]
+    assert run(tmp_path, recipe, resume=True) == cut
+    assert cut.read("run")["finished"]
+    assert outcome(cut) == outcome(whole)
+
+
 class SignallingReporter(Reporter):
     """Sends a signal to the run at a training record or an evaluation episode."""
 
