@@ -116,7 +116,8 @@ class DecoderConfig(Component):
     requires = ("discretizer", "model")
 
     context: Annotated[int, Field(ge=2, le=1024)] = 5
-    """Transitions the planner sees: the one being planned and those before it."""
+    """Transitions the planner sees: the one being planned and those before it; at most the model's own `context`, a
+    larger number changes nothing."""
 
     plan_every: Annotated[int, Field(ge=1, le=1000)] = 1
     """Transitions between two plans; those between follow the last one, while it lasts (published: 1)."""
