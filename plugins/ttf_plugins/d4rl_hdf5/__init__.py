@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ttf import hookimpl
 from ttf.component import Component, DataConfig
@@ -24,7 +26,7 @@ class D4rlHdf5Config(DataConfig):
     kind: Literal["d4rl_hdf5"] = "d4rl_hdf5"
 
     path: Annotated[str, Field(min_length=1, max_length=4096)] = "halfcheetah_medium-v2.hdf5"
-    """The file."""
+    """The file; a relative path starts in the working directory, and is absolute in what a run saves."""
 
     environment: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Id of the registered environment that fits the data; null if there is none."""
@@ -38,6 +40,12 @@ class D4rlHdf5Config(DataConfig):
 
     append_goal: bool = False
     """Whether to append `infos/goal` to every observation, and to split episodes where it changes."""
+
+    @field_validator("path")
+    @classmethod
+    def _from_anywhere(cls, path: str) -> str:
+        """The absolute path, so that the recipe a run saves finds the file from any folder."""
+        return str(Path(os.path.expanduser(path)).absolute())  # noqa: PTH111  (keeps the ~ of nobody, without an error)
 
     def build(self, *, seed: int, progress: Progress) -> DataSource:  # noqa: ARG002  (nothing random or slow here)
         """Read the file."""

@@ -57,10 +57,13 @@ def open_source(config: D4rlHdf5Config) -> D4rlSource:
     """Read a file and split it into episodes.
 
     Raises:
-        DataError: the file is not there, is not HDF5, or lacks something.
+        DataError: the file is not there, is not HDF5, is empty, or lacks something.
     """
-    path = Path(config.path).expanduser()
+    path = Path(config.path)
     steps = _read(path, append_goal=config.append_goal)
+    if not len(steps.rewards):
+        message = f"{path}: has no steps"
+        raise DataError(message)
     if steps.timeouts is None and config.max_episode_steps is None:
         message = f"{path}: has no 'timeouts', so that episodes cannot be told apart; set data.max_episode_steps"
         raise DataError(message)
@@ -108,8 +111,8 @@ def _steps(path: Path, file: h5py.File, *, append_goal: bool) -> _Steps:
         observations=observations if goals is None else np.concatenate((observations, goals), axis=1),
         actions=_array(path, file, "actions", 2),
         rewards=_array(path, file, "rewards", 1),
-        terminals=_array(path, file, "terminals", 1).astype(np.bool_),
-        timeouts=_array(path, file, "timeouts", 1).astype(np.bool_) if "timeouts" in file else None,
+        terminals=_flags(path, file, "terminals"),
+        timeouts=_flags(path, file, "timeouts") if "timeouts" in file else None,
         goals=goals,
     )
 
@@ -123,13 +126,23 @@ def _array(path: Path, file: h5py.File, key: str, axes: int) -> NDArray[np.float
     if file[key].dtype.kind not in "fiub":
         message = f"{path}: {key!r} is of dtype {file[key].dtype}; expected numbers"
         raise DataError(message)
-    values: NDArray[np.float32] = np.asarray(file[key][()], dtype=np.float32)
+    with np.errstate(over="ignore"):  # what is beyond float32 is infinite, and refused as such with its episode
+        values: NDArray[np.float32] = np.asarray(file[key][()], dtype=np.float32)
     if axes == 1 and values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != axes or len(values) != len(file["rewards"]):
         message = f"{path}: {key!r} has shape {values.shape}, with {len(file['rewards'])} rewards"
         raise DataError(message)
     return values
+
+
+def _flags(path: Path, file: h5py.File, key: str) -> NDArray[np.bool_]:
+    """An array of the file that says true or false of every step."""
+    values = _array(path, file, key, 1)
+    for step in np.flatnonzero(~np.isfinite(values))[:1]:
+        message = f"{path}: {key!r} is {values[step]} at step {step}; expected true or false"
+        raise DataError(message)
+    return values.astype(np.bool_)
 
 
 def _pieces(steps: _Steps, longest: int | None) -> list[tuple[int, int]]:

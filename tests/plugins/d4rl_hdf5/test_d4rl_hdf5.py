@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -10,17 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ttf.episode_checks import check_episodes
 from ttf.errors import DataError
 from ttf.interfaces.data import EnvironmentSpec
 from ttf.observations import ObservationRule
+from ttf.recipe import dump, load
 from ttf_plugins.d4rl_hdf5 import D4rlHdf5Config
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from ttf.interfaces.data import DataSource
     from ttf.interfaces.progress import Task
+    from ttf.registry import Registry
 
 
 class _Silence:
@@ -175,9 +178,45 @@ def test_what_is_no_file_or_not_hdf5_is_refused(tmp_path: Path) -> None:
         ({"actions": np.ones((11, 2))}, "'actions' has shape (11, 2), with 12 rewards"),
         ({"actions": np.ones(12)}, "'actions' has shape (12,), with 12 rewards"),
         ({"timeouts": np.zeros(13)}, "'timeouts' has shape (13,), with 12 rewards"),
+        ({"terminals": np.where(_flags(12, 4), np.nan, 0)}, "'terminals' is nan at step 4; expected true or false"),
+        ({"timeouts": np.where(_flags(12, 7), -np.inf, 1)}, "'timeouts' is -inf at step 7; expected true or false"),
         ({"observations": np.array([["a"]] * 12, dtype="S1")}, "'observations' is of dtype |S1; expected numbers"),
     ],
 )
 def test_arrays_that_are_missing_or_do_not_fit_are_named(tmp_path: Path, arrays: dict[str, Any], expected: str) -> None:
     path = _write(tmp_path / "a.hdf5", **arrays)
     assert _refusal(path) == f"{path}: {expected}"
+
+
+@pytest.mark.parametrize("timeouts", [None, np.zeros(0, bool)])
+def test_a_file_without_steps_is_refused(tmp_path: Path, timeouts: Any) -> None:  # noqa: ANN401
+    path = _write(tmp_path / "a.hdf5", 0, timeouts=timeouts)
+    assert _refusal(path) == f"{path}: has no steps"
+
+
+def test_what_is_beyond_float32_is_refused_with_its_place_by_the_check_of_the_episodes(tmp_path: Path) -> None:
+    rewards = np.where(_flags(12, 9), 1e300, 0.0)
+    episodes = _open(_write(tmp_path / "a.hdf5", rewards=rewards, timeouts=_flags(12, 5))).episodes()
+    with pytest.raises(DataError, match=r"^episode 1, step 3: rewards is inf \(1 non-finite value in this episode\)$"):
+        check_episodes(episodes)
+
+
+def test_a_saved_recipe_finds_its_file_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builtin_registry: Registry
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    _write(Path("data.hdf5"))
+    Path("recipe.yaml").write_text("name: x\ndata: {kind: d4rl_hdf5, path: data.hdf5}\n")
+    Path("elsewhere/saved.yaml").write_text(dump(load("recipe.yaml", builtin_registry)))
+    monkeypatch.chdir("elsewhere")
+    saved = load("saved.yaml", builtin_registry)
+    assert saved.data == D4rlHdf5Config(path=str(tmp_path / "data.hdf5"))
+    assert len(saved.data.build(seed=0, progress=_Silence()).episodes()) == 1
+
+
+def test_a_path_in_nobodys_home_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as refusal:
+        D4rlHdf5Config(path="~nobody-at-all/a.hdf5").build(seed=0, progress=_Silence())
+    assert str(refusal.value) == f"{tmp_path}/~nobody-at-all/a.hdf5: no such file"
