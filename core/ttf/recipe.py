@@ -23,7 +23,7 @@ from ttf.component import (
     Section,
 )
 from ttf.overrides import apply_override
-from ttf.requirements import check_kinds, check_requirements
+from ttf.requirements import check_kinds, check_repetitions, check_requirements
 from ttf.sections import EvaluationConfig, TrainingConfig
 from ttf.wording import note_validation_errors
 from ttf.yaml_source import read_file
@@ -123,6 +123,7 @@ def _checked(source: Source, registry: Registry) -> Recipe:
     components = {slot: registry.components(slot) for slot in SLOTS}
     check_kinds(source, registry, components)
     check_requirements(source, components)
+    check_repetitions(source, registry)
     fields: dict[str, Any] = {}
     try:
         narrowed = recipe_model(registry).model_validate(_without(source.data, source.refused))

@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING
 
 from ttf.component import SLOTS
 from ttf.errors import did_you_mean
-from ttf.source import look_up, shown
+from ttf.source import dotted, look_up, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ttf.component import Component
-    from ttf.registry import Registry
+    from ttf.registry import Entry, Registry
     from ttf.source import Keys, Source
 
 Components = dict[str, "Mapping[str, type[Component]]"]
 
 #: What the sections that are not components need.
 SECTION_REQUIRES = {"training": ("model",), "evaluation": ("environment",)}
+
+#: The slots whose lists have a kind once at most: two reporters of a kind would write the same files.
+ONCE = ("reporters",)
 
 
 def check_kinds(source: Source, registry: Registry, components: Components) -> None:
@@ -73,6 +76,18 @@ def check_requirements(source: Source, components: Components) -> None:
                 source.note(source.keys[name,], f"{name} needs {_article(needed)} section")
     if _present(data, "evaluation") and not (_present(data, "decoder") or _present(data, "baselines")):
         source.note(source.keys["evaluation",], "evaluation needs a 'decoder' section or a baseline")
+
+
+def check_repetitions(source: Source, registry: Registry) -> None:
+    """Note every component that is listed again, under whichever of its names, where once is enough."""
+    offered = [entry for entry in registry.entries if entry.slot in ONCE]
+    seen: dict[Entry, Keys] = {}
+    for slot, at in component_sections(source.data):
+        kind = look_up(source.data, (*at, "kind"))
+        for entry in offered:
+            if entry.slot == slot and kind in registry.names(entry) and seen.setdefault(entry, at) != at:
+                text = f"{kind!r} is listed already, as {dotted(seen[entry])}; once is enough"
+                source.note(source.place((*at, "kind")), text, (*at, "kind"))
 
 
 def component_sections(data: object) -> Iterator[tuple[str, Keys]]:

@@ -8,7 +8,7 @@ from pydantic import create_model
 
 from ttf.component import SLOTS
 from ttf.recipe import narrowed_model
-from ttf.requirements import SECTION_REQUIRES
+from ttf.requirements import ONCE, SECTION_REQUIRES
 
 if TYPE_CHECKING:
     from ttf.component import Component
@@ -31,7 +31,7 @@ def recipe_schema(registry: Registry) -> Schema:
         _tidy(section)
         if name in SLOTS and not classes[name]:
             schema["properties"][name] = {"maxItems": 0} if SLOTS[name][1] else False
-    schema["allOf"] = [*_component_rules(registry), *_section_rules()]
+    schema["allOf"] = [*_component_rules(registry), *_section_rules(), *_repetition_rules(registry)]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
 
@@ -69,6 +69,16 @@ def _section_rules() -> list[Schema]:
     rules = [_rule({"required": [name]}, _all(needs)) for name, needs in SECTION_REQUIRES.items()]
     acting = {"anyOf": [_present("decoder"), _present("baselines")]}
     return [*rules, _rule({"required": ["evaluation"]}, acting)]
+
+
+def _repetition_rules(registry: Registry) -> list[Schema]:
+    """One rule for each component that may be listed once; editors that know no ``maxContains`` allow more."""
+    offered = [entry for entry in registry.entries if entry.slot in ONCE]
+    listed = [_has_kind(entry.slot, registry.names(entry)) for entry in offered]
+    return [
+        _rule(there, {"properties": {entry.slot: {**there["properties"][entry.slot], "maxContains": 1}}})
+        for entry, there in zip(offered, listed, strict=True)
+    ]
 
 
 def _rule(condition: Schema, consequence: Schema) -> Schema:

@@ -15,7 +15,10 @@ ttf_api = "1"
 
 
 class HtmlConfig(ReporterConfig):
-    """Writes a self-contained HTML page with the results, pictures and provenance of the run."""
+    """Writes a self-contained HTML page with the results, pictures and provenance of the run.
+
+    Learning curves and single episodes are on it if the reporter `jsonl` is listed too.
+    """
 
     kind: Literal["html"] = "html"
     """The run as one self-contained HTML page."""
