@@ -35,7 +35,7 @@ def _row(policy: str, records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _success(records: Sequence[Record]) -> dict[str, float] | None:
+def _success(records: Sequence[Record]) -> dict[str, float | None] | None:
     """The rate with its Wilson interval; None where the environment does not say."""
     if any(record["success"] is None for record in records):
         return None

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Interval(NamedTuple):
-    """An estimate with its 95 % confidence interval."""
+    """An estimate with its 95 % confidence interval; a single value has none."""
 
     estimate: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def wilson(successes: int, trials: int) -> Interval:
@@ -26,10 +26,12 @@ def wilson(successes: int, trials: int) -> Interval:
 
 
 def mean(values: Sequence[float]) -> Interval:
-    """A mean with Student's t interval; a single value is its own interval."""
+    """A mean with Student's t interval; values that are all the same are their own interval."""
     sample = np.asarray(values, dtype=np.float64)
     estimate = float(sample.mean())
-    error = float(sample.std(ddof=1) / np.sqrt(len(sample))) if len(sample) > 1 else 0.0
+    if len(sample) == 1:
+        return Interval(estimate, None, None)
+    error = float(sample.std(ddof=1) / np.sqrt(len(sample)))
     if error == 0.0:
         return Interval(estimate, estimate, estimate)
     low, high = stats.t.interval(0.95, len(sample) - 1, loc=estimate, scale=error)

@@ -59,5 +59,12 @@ def test_without_a_notion_of_success_there_is_no_rate() -> None:
     assert document["paired"] == []
 
 
+def test_one_episode_has_no_interval_but_for_its_success() -> None:
+    document = summarise("x", episodes("a", 1, seed=0) + episodes("b", 1, seed=1))
+    for figures in (*document["policies"], *document["paired"]):
+        assert all((figures[key]["low"], figures[key]["high"]) == (None, None) for key in ("return", "steps"))
+    assert all(row["success"]["low"] < row["success"]["high"] for row in document["policies"])
+
+
 def test_no_episodes_make_an_empty_table() -> None:
     assert summarise("x", []) == {"recipe": "x", "policies": [], "paired": []}

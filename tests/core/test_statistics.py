@@ -34,6 +34,8 @@ def test_wilson_is_its_formula(case: tuple[int, int]) -> None:
     half = z / (1 + z**2 / trials) * np.sqrt(p * (1 - p) / trials + z**2 / (4 * trials**2))
     found = wilson(successes, trials)
     assert found.estimate == p
+    assert found.low is not None
+    assert found.high is not None
     assert (found.low, found.high) == pytest.approx((centre - half, centre + half), abs=1e-9)
     assert 0 <= found.low <= found.estimate <= found.high <= 1
 
@@ -44,6 +46,10 @@ def test_a_mean_has_students_interval() -> None:
     assert mean([1, 2, 3, 4, 5]) == pytest.approx((3, 3 - half, 3 + half))
 
 
-@pytest.mark.parametrize("values", [[4.5], [4.5, 4.5, 4.5]])
-def test_values_without_spread_are_their_own_interval(values: list[float]) -> None:
-    assert mean(values) == Interval(4.5, 4.5, 4.5)
+@pytest.mark.parametrize("count", [2, 3, 10])
+def test_values_without_spread_are_their_own_interval(count: int) -> None:
+    assert mean([4.5] * count) == Interval(4.5, 4.5, 4.5)
+
+
+def test_a_single_value_says_nothing_about_its_spread() -> None:
+    assert mean([4.5]) == Interval(4.5, None, None)

@@ -82,7 +82,9 @@ def _print_table(policies: list[Mapping[str, Any]]) -> None:
     make_console().print(table)
 
 
-def _figure(value: Mapping[str, float]) -> str:
+def _figure(value: Mapping[str, Any]) -> str:
+    if value["low"] is None:
+        return f"{value['estimate']:.1f}"
     return f"{value['estimate']:.1f} \\[{value['low']:.1f}, {value['high']:.1f}]"
 
 

@@ -55,5 +55,6 @@ def _strip(axes: Axes, row: int, values: np.ndarray[tuple[int], np.dtype[np.floa
 
 
 def _mean(axes: Axes, row: int, cell: Estimate) -> None:
-    axes.plot([cell.low, cell.high], [row, row], color=INK, linewidth=1.6, zorder=4)
+    if cell.low is not None and cell.high is not None:
+        axes.plot([cell.low, cell.high], [row, row], color=INK, linewidth=1.6, zorder=4)
     axes.plot(cell.estimate, row, marker="o", markersize=4.5, color=INK, markeredgecolor="white", zorder=5)

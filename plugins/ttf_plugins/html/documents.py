@@ -14,9 +14,16 @@ class Document(BaseModel):
 
 
 class Estimate(Document):
-    """An estimate with its 95 % interval."""
+    """An estimate with its 95 % interval; that of a single episode has none."""
 
     estimate: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Rate(Estimate):
+    """A success rate with its 95 % interval."""
+
     low: float
     high: float
     count: int | None = None
@@ -29,7 +36,7 @@ class PolicyResult(Document):
     episodes: int
     returns: Estimate = Field(validation_alias="return")
     steps: Estimate
-    success: Estimate | None = None
+    success: Rate | None = None
 
 
 class Difference(Document):

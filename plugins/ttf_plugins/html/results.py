@@ -45,19 +45,24 @@ def best(column: Sequence[Estimate | None], *, smallest: bool = False) -> int | 
 
 
 def _clear(winner: Estimate, other: Estimate, sign: int) -> bool:
-    return winner.low > other.high if sign > 0 else winner.high < other.low
+    near, far = (winner.low, other.high) if sign > 0 else (winner.high, other.low)
+    return near is not None and far is not None and sign * near > sign * far
 
 
 def interval(cell: Estimate, scale: float = 1.0, digits: int | None = None) -> Markup:
-    """An estimate and its interval, rounded for people to ``digits`` or as :func:`decimals` says."""
+    """An estimate and its interval, if it has one, rounded for people to ``digits`` or as :func:`decimals` says."""
     places = decimals([cell]) if digits is None else digits
-    parts = [exact(value, scale, places) for value in (cell.estimate, cell.low, cell.high)]
-    return Markup('{} <span class="interval">[{}, {}]</span>').format(*parts)
+    estimate = exact(cell.estimate, scale, places)
+    if cell.low is None or cell.high is None:
+        return estimate
+    bounds = exact(cell.low, scale, places), exact(cell.high, scale, places)
+    return Markup('{} <span class="interval">[{}, {}]</span>').format(estimate, *bounds)
 
 
 def decimals(column: Sequence[Estimate]) -> int:
     """Decimal places that show two digits of the widest interval's half width."""
-    half = max((cell.high - cell.low) / 2 for cell in column)
+    pairs = [(cell.low, cell.high) for cell in column]
+    half = max(((high - low) / 2 for low, high in pairs if low is not None and high is not None), default=0.0)
     if half > 0 and math.isfinite(half):
         return min(max(1 - math.floor(math.log10(half)), 0), 6)
     return 0 if all(cell.estimate.is_integer() for cell in column) else 2

@@ -31,7 +31,7 @@ RESULT = {
         {
             "policy": "[random]",
             "episodes": 100,
-            "return": {"estimate": 0.0, "low": 0.0, "high": 0.0},
+            "return": {"estimate": 0.0, "low": None, "high": None},
             "steps": {"estimate": 300.0, "low": 300.0, "high": 300.0},
             "success": None,
         },
@@ -78,7 +78,7 @@ def test_run_prints_a_table_and_the_report(
     assert lines == [
         "policy episodes success return steps",
         "beam_search 100 97.0% [91.5%, 99.0%] 1.2 [1.0, 1.5] 120.0 [110.0, 130.1]",
-        "[random] 100 - 0.0 [0.0, 0.0] 300.0 [300.0, 300.0]",
+        "[random] 100 - 0.0 300.0 [300.0, 300.0]",
         f"report: {tmp_path / 'full' / 'report.html'}",
     ]
     assert err.startswith("train: 1/1 steps")

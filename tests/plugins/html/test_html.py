@@ -191,6 +191,21 @@ def test_an_environment_without_success_is_judged_by_return(full_run: RunDir) ->
     assert "beam_search reached a mean return of 0.90 [0.79, 1.01]" in " ".join(page.text.split())
 
 
+def test_means_without_an_interval_are_shown_without_one(full_run: RunDir) -> None:
+    document = full_run.read("result")
+    for row in (*document["policies"], *document["paired"]):
+        for column in ("steps", "return"):
+            row[column] |= {"low": None, "high": None}
+    full_run.write("result", document)
+    results, paired = report(full_run).tables[:2]
+    success, means = ("estimate", "low", "high"), ("steps", "return")
+    assert results[1:] == [
+        [row["episodes"], *(row["success"][field] for field in success), *(row[c]["estimate"] for c in means)]
+        for row in document["policies"]
+    ]
+    assert paired[1:] == [[row[c]["estimate"] for c in means] for row in document["paired"]]
+
+
 MALFORMED = [
     (
         "run.json",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ttf_plugins.html.documents import EpisodeRecord, Estimate, PolicyResult
+from ttf_plugins.html.documents import EpisodeRecord, Estimate, PolicyResult, Rate
 from ttf_plugins.html.results import best, by_seed, decimals, interval, plain, rows
 
 
@@ -10,7 +10,7 @@ def estimate(value: float, low: float, high: float) -> Estimate:
     return Estimate(estimate=value, low=low, high=high)
 
 
-def policy(name: str, success: Estimate | None, steps: Estimate) -> PolicyResult:
+def policy(name: str, success: Rate | None, steps: Estimate) -> PolicyResult:
     return PolicyResult(policy=name, episodes=10, returns=estimate(1, 1, 1), steps=steps, success=success)
 
 
@@ -32,13 +32,27 @@ def test_nothing_stands_out_among_one_or_beside_a_gap() -> None:
     assert best([]) is None
 
 
+def test_nothing_stands_out_where_an_interval_is_missing() -> None:
+    single = Estimate(estimate=100, low=None, high=None)
+    assert best([single, single]) is None
+    assert best([single, estimate(1, 0, 2)]) is None
+    assert best([single, estimate(1000, 999, 1001)]) is None
+
+
+def test_an_estimate_without_an_interval_stands_alone() -> None:
+    cells = [Estimate(estimate=3, low=None, high=None), Estimate(estimate=3.25, low=None, high=None)]
+    assert (interval(cells[0]), interval(cells[1])) == ('<data value="3.0">3</data>', '<data value="3.25">3.25</data>')
+    assert decimals([*cells, estimate(0.5, 0.4, 0.6)]) == 2
+    assert decimals(cells[:1]) == 0
+
+
 def test_an_overlap_with_any_policy_counts_even_if_it_is_not_the_runner_up() -> None:
     assert best([estimate(10, 9, 11), estimate(8, 7.9, 8.1), estimate(5, 0, 9.5)]) is None
 
 
 def test_fewer_steps_are_better_only_where_episodes_can_succeed() -> None:
     short, long = estimate(10, 9, 11), estimate(100, 90, 110)
-    succeeded = estimate(1, 1, 1)
+    succeeded = Rate(estimate=1, low=1, high=1)
     assert [row.best_steps for row in rows([policy("a", succeeded, short), policy("b", succeeded, long)])] == [
         True,
         False,
