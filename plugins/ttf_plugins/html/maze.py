@@ -132,9 +132,10 @@ def _panels(figure: Figure, count: int, columns: int) -> list[Axes]:
 
 
 def _height(scene: World, count: int, columns: int) -> float:
-    """Inches for ``count`` panels and a legend; a single panel is kept from filling the page."""
+    """Inches for ``count`` panels and a legend; a single row is kept from filling the page."""
     rows = -(-count // columns)
-    return min(rows * (WIDTH - 0.7) / columns * scene.aspect + 0.3 * rows + 0.5, 5.0 if rows == 1 else 9.0)
+    panel = (WIDTH - 0.4) / columns * scene.aspect + 0.7  # with its title, tick labels and label
+    return min(rows * panel + 0.5, 5.0 if rows == 1 else max(9.0, 1.6 * rows))
 
 
 def _paint_walls(axes: Axes, scene: World) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -88,3 +89,21 @@ def test_a_hundred_columns_fit_on_a_page(contents: Contents) -> None:
     assert contents.discretizer is not None
     many = contents.discretizer.model_copy(update={"columns": contents.discretizer.columns * 10})
     assert 'height="936pt"' in svg(bins.bins_picture(many))  # 13 inches
+
+
+@pytest.mark.parametrize(
+    ("height", "policies"), [(0.3, 1), (0.3, 2), (1.0, 3), (9.0, 2), (9.0, 3), (2.0, 4), (45.0, 1), (45.0, 13)]
+)
+def test_titles_and_legends_of_worlds_of_any_shape_lie_inside_the_picture(height: float, policies: int) -> None:
+    floor = FloorPlan(walls=[(0.0, 0.0), (9.0, height)], cell=0.5, position=(0, 1))
+    trajectories = {f"policy {i}": [dataclasses.replace(walk(1), policy=f"policy {i}")] for i in range(policies)}
+    page = svg(maze.behaviour_picture(maze.world(floor, []), trajectories, {}))
+    size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', page)
+    texts = re.findall(
+        r'<!-- (policy \d+|start|end of .*) -->\s*<g [^>]*transform="translate\(([\d.-]+) ([\d.-]+)\)', page
+    )
+    assert size is not None
+    assert [name for name, _, _ in texts] == [*trajectories, "start", "end of a failed episode"]
+    for _, left, baseline in texts:
+        assert 0 <= float(left) < float(size[1])
+        assert 7 < float(baseline) < float(size[2]) - 2  # points: what letters have above and below their line
