@@ -74,6 +74,14 @@ class Interrupted(BaseException):
         self.exit_code = exit_code
 
 
+def reason(error: BaseException) -> str:
+    """The first line of an error's text, with its type where the text alone says little."""
+    text = str(error).strip().split("\n", 1)[0]
+    if not text:
+        return type(error).__name__
+    return f"{type(error).__name__}: {text}" if isinstance(error, KeyError) else text
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Say which known word is nearest, for the tail of an error message.
 
@@ -81,6 +89,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     "; did you mean 'quantile'?; known: quantile, uniform"
     """
     options = sorted(known)
-    close = get_close_matches(word, options, n=1)
+    close = get_close_matches(word, options, n=1) or _close_in_part(word, options)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{hint}; known: {', '.join(options) or 'none'}"
+
+
+def _close_in_part(word: str, options: list[str]) -> list[str]:
+    """The option that has a word such as the ``width`` of ``beam_width`` close to this one, if there is one."""
+    parts = {part: option for option in options for part in option.split("_") if len(part) > 3}
+    return [parts[part] for part in get_close_matches(word, parts, n=1, cutoff=0.75)]

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from ttf.source import Keys, Source
 
 
+def apply_option(source: Source, name: str, value: object, rank: int) -> None:
+    """Put the value of the command-line option ``--name``, short for ``--set name=value``, into the source."""
+    _apply(source, f"{name}={value}", f"--{name} {_printable(str(value))}", rank)
+
+
 def apply_override(source: Source, override: str, rank: int) -> None:
     """Put the value of ``path=value`` into the source; missing sections are made, other problems noted.
 
@@ -20,13 +25,20 @@ def apply_override(source: Source, override: str, rank: int) -> None:
     Raises:
         RecipeError: the value is not YAML.
     """
-    label = override if override.isprintable() and len(override) <= 200 else shown(override)
-    place = Place(rank, 0, 0, f"--set {label}")
+    _apply(source, override, f"--set {_printable(override)}", rank)
+
+
+def _apply(source: Source, override: str, label: str, rank: int) -> None:
+    place = Place(rank, 0, 0, label)
     path, equals, value = override.partition("=")
     names = path.strip().split(".")
     if not equals or not all(names):
         raise problems_error([*source.problems, Problem(place, "must be written as path=value")])
     _graft(source, names, value, place)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() and len(text) <= 200 else shown(text)
 
 
 def _graft(source: Source, names: list[str], value: str, place: Place) -> None:

@@ -22,7 +22,7 @@ from ttf.component import (
     ReporterConfig,
     Section,
 )
-from ttf.overrides import apply_override
+from ttf.overrides import apply_option, apply_override
 from ttf.requirements import check_kinds, check_repetitions, check_requirements
 from ttf.sections import EvaluationConfig, TrainingConfig
 from ttf.wording import note_validation_errors
@@ -103,15 +103,26 @@ def _narrowed(name: str) -> Any:  # noqa: ANN401  (what pydantic.Field returns)
     return Field(default, description=field.description, validate_default=False, **limits)
 
 
-def load(path: str | Path, registry: Registry, overrides: Iterable[str] = ()) -> Recipe:
-    """Read a recipe file, with overrides such as ``decoder.beam_width=64``, and check all of it.
+def load(
+    path: str | Path, registry: Registry, overrides: Iterable[str] = (), options: Mapping[str, object] | None = None
+) -> Recipe:
+    """Read a recipe file and check all of it.
+
+    Args:
+        path: of the file.
+        registry: the installed components.
+        overrides: such as ``decoder.beam_width=64``; the last of several for a value wins.
+        options: such as ``{"seed": 1}``; they win over overrides, and are called ``--seed`` in messages.
 
     Raises:
         RecipeError: something is wrong; the message has a line for every problem, sorted by position.
     """
     source = read_file(Path(path))
+    rank = 0
     for rank, override in enumerate(overrides, start=1):
         apply_override(source, override, rank)
+    for later, (name, value) in enumerate((options or {}).items(), start=rank + 1):
+        apply_option(source, name, value, later)
     return _checked(source, registry)
 
 

@@ -46,8 +46,8 @@ def run(
     from ttf.recipe import load
     from ttf.registry import load_registry
 
-    shorthands = [f"{name}={value}" for name, value in (("seed", seed), ("device", device)) if value is not None]
-    checked = load(find_recipe(recipe), load_registry(), [*overrides, *shorthands])
+    given = {name: value for name, value in (("seed", seed), ("device", device)) if value is not None}
+    checked = load(find_recipe(recipe), load_registry(), overrides, given)
 
     from ttf.assemble import run_recipe
     from ttf.cli.progress import make_progress

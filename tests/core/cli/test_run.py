@@ -111,13 +111,14 @@ def test_a_shipped_recipe_runs_by_name_from_any_folder(monkeypatch: pytest.Monke
 
 
 def test_bad_overrides_are_all_reported_before_anything_runs(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pipeline = use(monkeypatch, None, report=False)
-    assert run_cli(["run", FULL, "--set", "seed=x", "--device", "gpu", "--runs-dir", str(tmp_path)]) == 2
+    assert run_cli(["run", FULL, "--seed", "-1", "--set", "name=3", "--device", "gpu"]) == 2
     assert pipeline.calls == []
     assert capfd.readouterr().err == (
-        "Error: 2 problems\n"
-        "--set seed=x: seed: must be a whole number, found 'x'\n"
-        "--set device=gpu: device: must be of the form ^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$, found 'gpu'\n"
+        "Error: 3 problems\n"
+        "--set name=3: name: must be text, found 3\n"
+        "--seed -1: seed: must be at least 0, found -1\n"
+        "--device gpu: device: must be of the form ^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$, found 'gpu'\n"
     )
