@@ -62,8 +62,16 @@ class Rows:
 
 
 def make_rows(episodes: Sequence[Episode], layout: Layout, config: DataConfig) -> Rows:
-    """Join observation, action, reward and value; the penalty replaces the reward of a termination first."""
+    """Join observation, action, reward and value; the penalty replaces the reward of a termination first.
+
+    Raises:
+        DataError: a sum of rewards is beyond float32.
+    """
     values = [_episode_rows(episode, config) for episode in episodes]
+    for index, rows in enumerate(values):
+        for step, column in np.argwhere(~np.isfinite(rows))[:1].tolist():
+            message = f"episode {index}, step {step}: {layout.names[column]} is beyond float32; scale the rewards down"
+            raise DataError(message)
     lengths = np.array([len(episode) for episode in episodes], dtype=np.int64)
     terminated = np.array([episode.terminated for episode in episodes], dtype=np.bool_)
     return Rows(layout, np.concatenate(values), lengths, terminated)
@@ -75,7 +83,8 @@ def _episode_rows(episode: Episode, config: DataConfig) -> NDArray[np.float32]:
         rewards[-1] = config.terminal_penalty
     earned = transition_rewards(rewards, config.discount, config.stride)
     values = returns_after(rewards, config.discount, config.stride)
-    return np.column_stack([episode.observations, episode.actions, earned, values]).astype(np.float32)
+    with np.errstate(over="ignore"):  # checked by the caller
+        return np.column_stack([episode.observations, episode.actions, earned, values]).astype(np.float32)
 
 
 def split(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import warnings
+import re
 from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, final
@@ -14,7 +14,7 @@ from minari.dataset.minari_storage import MinariStorage
 from minari.storage import get_dataset_path
 
 from ttf.episode_hash import content_hash
-from ttf.errors import DataError
+from ttf.errors import DataError, reason
 from ttf.interfaces.data import DataSource, EnvironmentSpec, Episode, Provenance
 from ttf.registered import plain_options
 from ttf.spaces import action_width, observation_width
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from ttf.interfaces.policy import Policy
     from ttf.observations import ObservationRule
+
+_ID = re.compile(r"([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+-v[0-9]{1,9}")  # as data.dataset may be
 
 
 @final
@@ -52,7 +54,7 @@ class MinariSource(DataSource):
         try:
             return [_episode(recorded, self._rule) for recorded in self._dataset]
         except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
-            message = f"Minari data set {self._id!r}: cannot be read: {_line(error)}"
+            message = f"Minari data set {self._id!r}: cannot be read: {reason(error)}"
             raise DataError(message) from error
 
     def episodes(self) -> list[Episode]:
@@ -124,16 +126,15 @@ def open_dataset(dataset_id: str) -> minari.MinariDataset:
             raise DataError(message)
         return minari.load_dataset(dataset_id)
     except (OSError, KeyError, ValueError, TypeError, AssertionError, ImportError) as error:
-        message = f"Minari data set {dataset_id!r} ({path}): cannot be opened: {_line(error)}"
+        message = f"Minari data set {dataset_id!r} ({path}): cannot be opened: {reason(error)}"
         raise DataError(message) from error
 
 
 def local_ids() -> list[str]:
-    """Ids of the data sets of the local store."""
-    with warnings.catch_warnings():
-        # Minari warns of every damaged data set; they are not the one that is asked for.
-        warnings.filterwarnings("ignore", message="Misconfigured dataset")
-        return sorted(minari.list_local_datasets())
+    """Ids of the data sets of the local store; folders whose names are no ids are passed over."""
+    store = get_dataset_path()
+    found = (path.parent.relative_to(store).as_posix() for path in store.glob("**/data"))
+    return sorted(name for name in found if _ID.fullmatch(name))
 
 
 def _nearest(dataset_id: str) -> str:
@@ -159,8 +160,5 @@ def _episode(recorded: EpisodeData, rule: ObservationRule) -> Episode:
 
 
 def _float32(values: Any) -> NDArray[np.float32]:  # noqa: ANN401  (whatever the file holds)
-    return np.ascontiguousarray(values, dtype=np.float32)
-
-
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).split("\n", 1)[0]
+    with np.errstate(over="ignore"):  # what is beyond float32 is infinite, and refused as such with its episode
+        return np.ascontiguousarray(values, dtype=np.float32)

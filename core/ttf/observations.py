@@ -35,4 +35,5 @@ class ObservationRule:
             vector = np.asarray(observation)
         if self.dims is not None:
             vector = vector[..., list(self.dims)]
-        return np.ascontiguousarray(vector, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is beyond float32 is infinite, and refused where it is used
+            return np.ascontiguousarray(vector, dtype=np.float32)

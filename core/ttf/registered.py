@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-from ttf.errors import DataError
+from ttf.errors import DataError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,8 +46,7 @@ def make(spec: EnvironmentSpec) -> gymnasium.Env[Any, Any]:
     try:
         return gymnasium.make(spec.id, disable_env_checker=True, **spec.options)
     except Exception as error:
-        reason = str(error).split("\n", 1)[0]
-        message = f"environment {spec.id!r} cannot be made with {dict(spec.options)}: {reason}"
+        message = f"environment {spec.id!r} cannot be made with {dict(spec.options)}: {reason(error)}"
         raise DataError(message) from error
 
 

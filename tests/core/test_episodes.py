@@ -94,6 +94,17 @@ def test_the_terminal_penalty_replaces_the_last_reward_before_values_are_compute
     assert rows.values[3, LAYOUT.reward] == episode(2).rewards[1]
 
 
+@pytest.mark.parametrize(("step", "penalty"), [(0, None), (3, -1e39)])
+def test_sums_of_rewards_that_float32_cannot_hold_are_refused_with_their_place(
+    step: int, penalty: float | None
+) -> None:
+    big = episode(5, terminated=True)
+    big.rewards[1:3] = 3e38 if penalty is None else 0
+    expected = f"episode 1, step {step}: value is beyond float32; scale the rewards down"
+    with pytest.raises(DataError, match=f"^{expected}$"):
+        make_rows([episode(3), big], LAYOUT, Recorded(terminal_penalty=penalty, discount=1e-5 if penalty else 0.9))
+
+
 def test_whole_episodes_are_held_out_and_none_is_lost() -> None:
     rows = make_rows([episode(2 + i, seed=i) for i in range(10)], LAYOUT, Recorded())
     training, held_out = split(rows, 0.25, seed=3)

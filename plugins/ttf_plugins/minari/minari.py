@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import minari
 
-from ttf.errors import DataError
+from ttf.errors import DataError, reason
 from ttf.minari_store import MinariSource, exists
 from ttf.minari_write import add_once
 from ttf.observations import ObservationRule
@@ -37,6 +37,5 @@ def _download(dataset_id: str) -> None:
         with contextlib.redirect_stdout(io.StringIO()):  # Minari prints what it does
             minari.download_dataset(dataset_id)
     except Exception as error:  # the network fails in as many ways as there are libraries below Minari
-        reason = (str(error) or type(error).__name__).split("\n", 1)[0]
-        message = f"Minari data set {dataset_id!r} cannot be downloaded: {reason}"
+        message = f"Minari data set {dataset_id!r} cannot be downloaded: {reason(error)}"
         raise DataError(message) from error

@@ -259,3 +259,27 @@ def test_a_damaged_data_set_is_refused_with_its_place(store: Path) -> None:
 
 def test_a_minari_data_set_knows_no_behaviour_policy() -> None:
     assert _open(_create([_buffer(5)])).behaviour() is None
+
+
+def test_folders_of_the_store_whose_names_are_no_ids_are_passed_over(store: Path) -> None:
+    for name in ("no version", "plain", "sp ace-v0", ".hidden-v0"):
+        (store / name / "data").mkdir(parents=True)
+    _create([_buffer(5)])
+    assert "; nearest of the 1 there: test/walk-v0;" in _refusal("test/wolk-v0")
+
+
+def test_metadata_that_lacks_an_entry_is_refused_with_more_than_its_name(store: Path) -> None:
+    _create([_buffer(5)])
+    file = store / "test/walk-v0/data/metadata.json"
+    metadata = json.loads(file.read_text())
+    del metadata["total_steps"]
+    file.write_text(json.dumps(metadata))
+    assert _refusal("test/walk-v0").endswith(": KeyError: 'total_steps'")
+
+
+def test_what_is_beyond_float32_is_refused_with_its_place() -> None:
+    rewards = np.array([0, 0, 1e300, 0, 0])
+    _create([_buffer(5), _buffer(5, rewards=rewards)])
+    expected = r"^episode 1, step 2: rewards is inf \(1 non-finite value in this episode\)$"
+    with pytest.raises(DataError, match=expected):
+        check_episodes(_open("test/walk-v0").episodes())
