@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save_file
+from safetensors.torch import save as save_tensors
 
 from ttf.errors import CheckpointError, ResourceError
 from ttf.manifest import NAME, read_file, read_manifest, sync, write_manifest
@@ -117,7 +117,8 @@ def _write_content(partial: Path, checkpoint: Checkpoint) -> None:
     for group, tensors in checkpoint.tensors.items():
         # Copies, as safetensors refuses tensors that share memory, such as tied weights.
         copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-        save_file(copies, partial / f"{group}{_TENSORS}")
+        # Not save_file, which makes files that only their owner can read.
+        (partial / f"{group}{_TENSORS}").write_bytes(save_tensors(copies))
     (partial / _STATE).write_text(json.dumps(checkpoint.state, allow_nan=False), encoding="utf-8")
 
 

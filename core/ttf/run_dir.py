@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from ttf.errors import ResourceError
 
@@ -132,7 +132,7 @@ def save_trajectories(run: RunDir, arrays: dict[str, NDArray[np.float32]]) -> No
     """
     partial = run.path / f".trajectories.{os.getpid()}.tmp"
     try:
-        save_file(arrays, partial)
+        partial.write_bytes(save(arrays))  # save_file would make a file that only its owner can read
         partial.replace(run.trajectories)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-from contextlib import contextmanager
+import stat
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 from tests.core.toys import (
     CorridorData,
+    CorridorEnvironment,
     CorridorEnvironmentConfig,
     HomingConfig,
     Quiet,
@@ -118,6 +120,12 @@ def test_trajectories_are_those_of_the_first_episodes(whole: RunDir) -> None:
         assert abs(arrays[name][0] - made_at).max() < 1.0
 
 
+def test_whoever_may_read_one_file_of_a_run_may_read_them_all(whole: RunDir) -> None:
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in whole.path.rglob("*") if path.is_file()}
+    assert {"trajectories.safetensors", "model.safetensors", "result.json"} <= set(modes)
+    assert set(modes.values()) == {modes["result.json"]}
+
+
 def test_the_record_of_a_run_counts_what_there_was(whole: RunDir) -> None:
     record, recipe = whole.read("run"), tiny_recipe()
     source = recipe.data.build(seed=stream(0, "data"), progress=Quiet())
@@ -195,6 +203,18 @@ def fails(runs: Path, error: type[Exception], **changes: Any) -> str:  # noqa: A
     assert not only_run(runs).checkpoints.exists()
     assert not only_run(runs).tokens.exists()
     return str(raised.value)
+
+
+@pytest.mark.parametrize(("width", "limit"), [(2, 12), (3, 12), (2, None)])
+def test_the_environment_is_closed_however_the_run_ends(
+    width: int, limit: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = CorridorEnvironment(limit, width)
+    monkeypatch.setattr(CorridorEnvironmentConfig, "build", lambda *_: environment)
+    changes: dict[str, Any] = dict.fromkeys(("discretizer", "model", "training", "decoder"))
+    with nullcontext() if (width, limit) == (2, 12) else pytest.raises((DataError, RecipeError)):
+        run(tmp_path, tiny_recipe(**changes))
+    assert environment.closed == 1
 
 
 def test_bad_data_is_reported_before_training(tmp_path: Path) -> None:
