@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +12,8 @@ import torch
 from ttf.errors import DivergedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
 
@@ -21,6 +24,7 @@ class Meter:
         self._loss = self._norm = torch.zeros((), device=device)
         self._updates, self._tokens = 0, 0
         self._started = time.perf_counter()
+        self._paused: float | None = None
 
     def add(self, loss: Tensor, norm: Tensor, tokens: int) -> None:
         """Count an update with its loss, the norm of its gradient and the tokens it read."""
@@ -29,8 +33,19 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Time since the last record, without that between an interruption and going on."""
-        return time.perf_counter() - self._started
+        """Time since the last record, without pauses and that between an interruption and going on."""
+        return (time.perf_counter() if self._paused is None else self._paused) - self._started
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count the time spent within."""
+        float(self._norm)  # waits for the device, whose updates are no pause
+        self._paused = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._started += time.perf_counter() - self._paused
+            self._paused = None
 
     def figures(self) -> dict[str, float]:
         """Means over the updates."""

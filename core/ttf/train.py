@@ -178,11 +178,13 @@ class Trainer:
         if last or self.step % config.log_every == 0:
             figures = self._record()
         if self.held_out is not None and (last or self.step % config.validate_every == 0):
-            record = self.validate()
+            with self._meter.paused():
+                record = self.validate()
             self.report(record)
             figures["validation"] = record["loss"]
         if last or self.step % config.checkpoint_every == 0:
-            self.save()
+            with self._meter.paused():
+                self.save()
         task.advance(1, **figures)
 
     @torch.no_grad()

@@ -6,7 +6,7 @@ import random
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pytest
@@ -26,13 +26,14 @@ from ttf.train import Trainer
 from ttf_plugins.gpt import GPTConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ttf.checkpoint import Checkpoint
     from ttf.interfaces.progress import Task
     from ttf.layout import Layout
 
+T = TypeVar("T")
 BINS, CONTEXT, STEPS = 12, 3, 40
 ROWS, HELD_OUT = corridor_rows(), corridor_rows(first=500, count=6)
 DISCRETIZER = fitted(ROWS, BINS)
@@ -219,6 +220,39 @@ def test_the_recorded_loss_is_the_mean_over_the_updates_since_the_last_record(tm
     for record, pieces in zip((r for r in seldom if r["kind"] == "train"), (often[:6], often[6:10]), strict=True):
         for figure in ("loss", "gradient_norm"):
             assert record[figure] == pytest.approx(np.mean([piece[figure] for piece in pieces]))
+
+
+def test_seconds_are_those_of_updates_not_of_validations_and_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("ttf.meter.time", clock)
+    records: list[Mapping[str, Any]] = []
+    one = trainer(tmp_path, records, config(steps=12, log_every=4, validate_every=3, checkpoint_every=3))
+    for name, seconds in (("_update", 1.0), ("validate", 100.0), ("save", 1000.0)):
+        monkeypatch.setattr(one, name, clock.slowed(getattr(one, name), seconds))
+    one.run(Quiet(), Interrupts())
+    train = [record for record in records if record["kind"] == "train"]
+    assert [record["seconds"] for record in train] == [4.0, 8.0, 12.0]
+    assert len({record["tokens_per_second"] for record in train}) == 1
+    assert checkpoint.load(tmp_path / "ckpt-000009").state["meter"][-1] == 1.0
+
+
+@dataclass
+class Clock:
+    """Stands in for the module time; it moves only when something slowed is called."""
+
+    now: float = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def slowed(self, function: Callable[[], T], seconds: float) -> Callable[[], T]:
+        def call() -> T:
+            self.now += seconds
+            return function()
+
+        return call
 
 
 def test_the_learning_rate_is_the_schedules_at_the_tokens_seen(tmp_path: Path) -> None:
