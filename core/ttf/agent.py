@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
 
-BEYOND = 1e6
-"""What the published code writes into the value column of a past transition: a value above every bin."""
-
 
 @dataclass
 class ClipCounter:
@@ -76,6 +73,8 @@ class _PlanningActor(Actor):
         self._discretizer = policy.discretizer
         self._layout = policy.discretizer.layout
         self._device = policy.discretizer.live.device
+        # The value token of past transitions; the published code encodes 1e6, which it takes to be above every bin.
+        self._top = int(policy.discretizer.live[self._layout.value].nonzero().max())
         self._generator = generator
         self._past = torch.zeros(batch, 0, self._layout.width, dtype=torch.int64, device=self._device)
         self._now = self._past  # (B, O + A): tokens of the present observation and of the action taken
@@ -100,8 +99,7 @@ class _PlanningActor(Actor):
 
     def observe(self, rewards: NDArray[np.float32]) -> None:
         reward = self._encode(rewards[:, None], self._layout.reward)
-        value = self._discretizer.encode(torch.full_like(reward, BEYOND, dtype=torch.float32), self._layout.value)
-        transition = torch.cat([self._now, reward, value], dim=1)
+        transition = torch.cat([self._now, reward, torch.full_like(reward, self._top)], dim=1)
         longer = torch.cat([self._past, transition.unsqueeze(1)], dim=1)
         self._past = longer[:, max(0, longer.shape[1] - self._policy.past) :]
 

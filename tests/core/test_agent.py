@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.core.toys import CorridorEnvironment, corridor_rows, fitted
+from tests.core.toys import CorridorData, CorridorEnvironment, corridor_rows, episode, fitted
 from torch import Tensor
 
 from ttf.agent import PlanningPolicy
+from ttf.episodes import make_rows
 from ttf.interfaces.decoder import Decoder, Plan
 
 ROWS = corridor_rows()
@@ -103,6 +104,18 @@ def test_the_published_clipping_and_dropping_out_really_happen_above() -> None:
     values = [decoded_action(token) for token in range(DISCRETIZER.bins)]
     assert min(values) < -0.5
     assert max(values) > 0.3
+
+
+def test_past_values_are_the_highest_even_where_returns_exceed_a_million() -> None:
+    walks = [replace(walk, rewards=walk.rewards * np.float32(1e7)) for walk in map(episode, range(30))]
+    rich = make_rows([replace(walk, rewards=-walk.rewards) for walk in walks], LAYOUT, CorridorData())
+    assert rich.values[:, LAYOUT.value].max() > 2e7
+    discretizer, decoder = fitted(rich), Recording(horizon=1)
+    actor = PlanningPolicy(decoder, discretizer, CorridorEnvironment(), context=2).start(1, seed=0)
+    for _ in range(2):
+        actor.act(np.zeros((1, 2), np.float32))
+        actor.observe(np.zeros(1, np.float32))
+    assert decoder.contexts[1][0, LAYOUT.value] == discretizer.live[LAYOUT.value].nonzero().max()
 
 
 def test_an_action_is_held_for_a_stride_and_its_rewards_are_summed() -> None:

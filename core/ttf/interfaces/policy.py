@@ -30,7 +30,7 @@ class Actor(ABC):
 
 
 class Policy(ABC):
-    """Starts actors; has no state of its own."""
+    """Starts actors; what happens in their episodes changes no action of actors started later."""
 
     @abstractmethod
     def start(self, batch: int, seed: int) -> Actor:
