@@ -17,7 +17,9 @@ PACKAGES = (
     "gymnasium-robotics",
     "mujoco",
     "minari",
+    "h5py",
     "pydantic",
+    "pluggy",
     "safetensors",
 )
 

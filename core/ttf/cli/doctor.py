@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 
     from ttf.registry import Plugin
 
-PACKAGES = (
-    "trajectory-transformer",
-    "torch",
-    "numpy",
-    "gymnasium",
-    "gymnasium-robotics",
-    "mujoco",
-    "minari",
-    "h5py",
-    "pydantic",
-    "pluggy",
-)
-
 STATE_COLOURS = {"loaded": "green", "disabled": "dim", "incompatible": "red", "failed": "red"}
 
 
@@ -59,6 +46,8 @@ def _print_rows(title: str, rows: Iterable[tuple[str, str]]) -> None:
 
 
 def _versions() -> Iterable[tuple[str, str]]:
+    from ttf.versions import PACKAGES
+
     yield "python", f"{platform.python_version()} on {platform.platform()}"
     for package in PACKAGES:
         try:

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from ttf.cli.edge import run_cli
 from ttf.cli.group import Settings, make_cli
 from ttf.cli.shipped import shipped_recipes
+from ttf.versions import PACKAGES, versions
 
 if TYPE_CHECKING:
     from tests.conftest import Install
@@ -165,7 +166,8 @@ def test_components_of_a_kind_shows_every_field(install: Install) -> None:
         "  Needs: discretizer, model.\n"
         "\n"
         "  context: integer >= 2, <= 1024; default 5\n"
-        "    Transitions the planner sees: the one being planned and those before it.\n"
+        "    Transitions the planner sees: the one being planned and those before it; at most the model's own "
+        "`context`, a larger number changes nothing.\n"
         "\n"
         "  plan_every: integer >= 1, <= 1000; default 1\n"
         "    Transitions between two plans; those between follow the last one, while it lasts (published: 1).\n"
@@ -281,6 +283,12 @@ def test_doctor_shows_versions_devices_plugins_and_stores(
         assert line in text
     assert f"{'':26}maze/medium-v0\n" in text
     assert ["dice_d", "stranger", "1.2", "loaded"] in [line.split()[:4] for line in text.splitlines()]
+
+
+def test_doctor_and_runs_tell_the_versions_of_the_same_packages() -> None:
+    shown = [line.split()[0] for line in output("doctor").split("\n\n")[0].splitlines()[1:]]
+    assert shown == ["python", *PACKAGES]
+    assert {"h5py", "pluggy", "safetensors"} <= set(versions())
 
 
 def test_doctor_exits_with_4_if_a_plugin_failed(install: Install, capfd: pytest.CaptureFixture[str]) -> None:
