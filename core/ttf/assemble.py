@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,9 @@ def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progre
     device = resolve_device(recipe.device)  # before there is a folder
     run = newest_unfinished(runs_dir, recipe) if resume else create_run(runs_dir, recipe)
     with handled() as interrupts, locked(run):
-        Experiment(recipe, run, device, progress, interrupts).run()
+        experiment = Experiment(recipe, run, device, progress, interrupts)
+        with experiment.closing:
+            experiment.run()
     return run
 
 
@@ -74,6 +76,7 @@ class Experiment:
     ) -> None:
         self.recipe, self.run_dir, self.device = recipe, run, device
         self.progress, self.interrupts = progress, interrupts
+        self.closing = ExitStack()
         self.record: dict[str, Any] = run.read("run") or {}
         self.saved = self._newest_checkpoint()
 
@@ -83,6 +86,8 @@ class Experiment:
         with self._timed("data"):
             data = self._load_data()
         environment = make_environment(self.recipe, data)
+        if environment is not None:
+            self.closing.callback(environment.close)
         baselines = make_baselines(self.recipe, data.source, environment) if environment else {}
         reporters = [config.build(self.run_dir) for config in self.recipe.reporters]
         discretizer = self._fit(self.recipe.discretizer, data) if self.recipe.discretizer else None

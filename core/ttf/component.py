@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from ttf.interfaces.data import DataSource
@@ -55,6 +55,14 @@ class Component(Section, ABC):
     """The name of the component within its slot."""
 
 
+def _each_once(numbers: list[int]) -> list[int]:
+    for number in numbers:
+        if numbers.count(number) > 1:
+            message = f"must name each once, found {number} twice"
+            raise ValueError(message)
+    return numbers
+
+
 class DataConfig(Component):
     """Where episodes come from, and how they become rows of observation, action, reward and value."""
 
@@ -66,7 +74,14 @@ class DataConfig(Component):
     terminal_penalty: float | None = None
     """Reward that replaces the recorded one where an episode terminates (published: -100); null keeps it."""
 
-    observation_dims: list[Annotated[int, Field(ge=0)]] | None = Field(default=None, min_length=1)
+    observation_dims: (
+        Annotated[
+            list[Annotated[int, Field(ge=0)]],
+            AfterValidator(_each_once),
+            Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+        ]
+        | None
+    ) = None
     """Indices of the flattened observation to keep, in order (published for Ant: the first 27); null keeps all."""
 
     stride: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -137,7 +152,7 @@ class EnvironmentConfig(Component):
         """Make the environment that the data came from, or the one that the recipe names.
 
         Raises:
-            DataError: the data set names no environment, or one that does not fit it.
+            DataError: the data set names no environment, or it cannot be made.
         """
 
 

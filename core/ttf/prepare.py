@@ -9,7 +9,7 @@ import numpy as np
 
 from ttf.episode_checks import check_episodes
 from ttf.episodes import Rows, make_rows, split
-from ttf.errors import DataError, RecipeError
+from ttf.errors import DataError, RecipeError, TtfError
 from ttf.layout import Layout
 from ttf.seeds import stream
 
@@ -61,7 +61,16 @@ def make_environment(recipe: Recipe, data: Data) -> Environment | None:
     """
     if recipe.environment is None:
         return None
-    environment, layout = recipe.environment.build(data.source), data.rows.layout
+    environment = recipe.environment.build(data.source)
+    try:
+        _check_environment(environment, recipe, data.rows.layout)
+    except TtfError:
+        environment.close()
+        raise
+    return environment
+
+
+def _check_environment(environment: Environment, recipe: Recipe, layout: Layout) -> None:
     for what, found, expected in (
         ("observations", environment.observation_width, layout.observation),
         ("actions", len(environment.action_low), layout.action),
@@ -72,7 +81,6 @@ def make_environment(recipe: Recipe, data: Data) -> Environment | None:
     if recipe.evaluation is not None and recipe.evaluation.max_steps is None and environment.step_limit is None:
         message = f"environment {environment.id!r} has no step limit of its own; set evaluation.max_steps"
         raise RecipeError(message)
-    return environment
 
 
 def make_baselines(recipe: Recipe, source: DataSource, environment: Environment) -> dict[str, Policy]:

@@ -117,11 +117,16 @@ class CorridorEnvironment(Environment):
         self.step_limit = limit
         self.reports_success = True
         self.sessions: list[Corridor] = []
+        self.closed = 0
 
     def session(self, batch: int) -> Corridor:
         assert batch > 0
         self.sessions.append(Corridor(self.step_limit))
         return self.sessions[-1]
+
+    def close(self) -> None:
+        assert all(session.closed for session in self.sessions)
+        self.closed += 1
 
     def floor_plan(self) -> FloorPlan:
         return FloorPlan([(5.0, 0.0)], 1.0, (0, 1))

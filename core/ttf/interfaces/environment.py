@@ -61,7 +61,7 @@ class Session(ABC):
 
 
 class Environment(ABC):
-    """A kind of environment, described without being run."""
+    """A kind of environment, described without being run; closed when its sessions are over."""
 
     id: str
     observation_width: int
@@ -74,6 +74,10 @@ class Environment(ABC):
     @abstractmethod
     def session(self, batch: int) -> Session:
         """Make ``batch`` environments."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what outlives the sessions."""
 
     @abstractmethod
     def floor_plan(self) -> FloorPlan | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from ttf.errors import DataError
+from ttf.errors import DataError, reason
 from ttf.interfaces.data import EnvironmentSpec
 from ttf.interfaces.environment import Environment, FloorPlan
 from ttf.registered import make
@@ -15,6 +15,7 @@ from ttf_plugins.gymnasium.floor import floor_plan
 from ttf_plugins.gymnasium.session import GymnasiumSession
 
 if TYPE_CHECKING:
+    import gymnasium
     from gymnasium import spaces
 
     from ttf.interfaces.data import DataSource
@@ -23,16 +24,12 @@ if TYPE_CHECKING:
 
 
 def make_environment(config: GymnasiumConfig, source: DataSource) -> GymnasiumEnvironment:
-    """The environment a recipe asks for, checked against the data.
+    """The environment a recipe asks for.
 
     Raises:
-        DataError: there is none, it cannot be made, or its observations or actions do not fit the data.
+        DataError: there is none, it cannot be made or run, or its observations or actions are no vectors.
     """
-    environment = GymnasiumEnvironment(_spec(config, source), source.rule)
-    for episode in source.episodes()[:1]:
-        _check("observations", environment, environment.observation_width, episode.observations.shape[-1])
-        _check("actions", environment, len(environment.action_low), episode.actions.shape[-1])
-    return environment
+    return GymnasiumEnvironment(_spec(config, source), source.rule)
 
 
 def _spec(config: GymnasiumConfig, source: DataSource) -> EnvironmentSpec:
@@ -44,12 +41,6 @@ def _spec(config: GymnasiumConfig, source: DataSource) -> EnvironmentSpec:
         raise DataError(message)
     inherited = recorded.options if recorded and recorded.id == identifier else {}
     return EnvironmentSpec(identifier, {**inherited, **config.options})
-
-
-def _check(what: str, environment: Environment, found: int, expected: int) -> None:
-    if found != expected:
-        message = f"{what} of environment {environment.id!r} have {found} dimensions, those of the data have {expected}"
-        raise DataError(message)
 
 
 @final
@@ -72,10 +63,8 @@ class GymnasiumEnvironment(Environment):
         self.action_low = actions.low.astype(np.float32)
         self.action_high = actions.high.astype(np.float32)
         self.step_limit = first.spec.max_episode_steps if first.spec else None
-        observation, info = first.reset(seed=0)
+        observation, self.reports_success = _tried(first, spec)
         self._floor = floor_plan(first, rule, observation)
-        first.action_space.seed(0)
-        self.reports_success = "success" in info or "success" in first.step(first.action_space.sample())[4]
 
     def session(self, batch: int) -> GymnasiumSession:
         """Take ``batch`` environments, idle ones first."""
@@ -84,6 +73,26 @@ class GymnasiumEnvironment(Environment):
         taken, self._idle = self._idle[:batch], self._idle[batch:]
         return GymnasiumSession(taken, self._rule, self._idle)
 
+    def close(self) -> None:
+        """Close the environments that were made."""
+        while self._idle:
+            self._idle.pop().close()
+
     def floor_plan(self) -> FloorPlan | None:
         """The walls of a maze of gymnasium-robotics; None for other environments."""
         return self._floor
+
+
+def _tried(environment: gymnasium.Env[Any, Any], spec: EnvironmentSpec) -> tuple[Any, bool]:
+    """A first observation, and whether the environment reports success; made in one step of an episode.
+
+    Raises:
+        DataError: the environment fails, as one does that needs a display.
+    """
+    try:
+        observation, info = environment.reset(seed=0)
+        environment.action_space.seed(0)
+        return observation, "success" in info or "success" in environment.step(environment.action_space.sample())[4]
+    except Exception as error:
+        message = f"environment {spec.id!r} cannot be run with {dict(spec.options)}: {reason(error)}"
+        raise DataError(message) from error

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, SupportsFloat, final
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from ttf.interfaces.environment import Session, Transition
 
@@ -36,26 +34,29 @@ class GymnasiumSession(Session):
         self._running = environments
         self._rule = rule
         self._idle = idle
-        self._vector = _vector(environments)
 
     def reset(self, seeds: Sequence[int]) -> NDArray[np.float32]:
         """Start an episode per seed; observations (B, O)."""
-        observations, _ = self._vector.reset(seed=[int(seed) for seed in seeds])
-        return self._rule.flatten(observations)
+        pairs = zip(self._running, seeds, strict=True)
+        return np.stack([self._rule.flatten(env.reset(seed=int(seed))[0]) for env, seed in pairs])
 
     def step(self, actions: NDArray[np.float32]) -> Transition:
         """Step all with actions (B, A)."""
-        observations, rewards, terminated, truncated, infos = self._vector.step(actions)
-        success = np.asarray(infos.get("success", np.zeros(len(rewards))), dtype=np.bool_)
-        return Transition(self._rule.flatten(observations), rewards.astype(np.float32), terminated, truncated, success)
+        steps = [env.step(action) for env, action in zip(self._running, actions, strict=True)]
+        observations, rewards, terminated, truncated, infos = zip(*steps, strict=True)
+        return Transition(
+            np.stack([self._rule.flatten(observation) for observation in observations]),
+            _float32(rewards),
+            np.array(terminated, dtype=np.bool_),
+            np.array(truncated, dtype=np.bool_),
+            np.array([bool(info.get("success", False)) for info in infos]),
+        )
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Go on with these environments only; the others become idle."""
         kept = set(rows.tolist())
         self._idle.extend(env for row, env in enumerate(self._running) if row not in kept)
         self._running = [self._running[row] for row in rows]
-        if self._running:
-            self._vector = _vector(self._running)
 
     def close(self) -> None:
         """Make all environments idle."""
@@ -63,10 +64,7 @@ class GymnasiumSession(Session):
         self._running = []
 
 
-def _vector(environments: list[gymnasium.Env[Any, Any]]) -> SyncVectorEnv:
-    """Step environments that exist already together."""
-    return SyncVectorEnv([partial(_itself, env) for env in environments], autoreset_mode=AutoresetMode.DISABLED)
-
-
-def _itself(environment: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
-    return environment
+def _float32(rewards: Sequence[SupportsFloat]) -> NDArray[np.float32]:
+    """Rewards (B,); what is beyond float32 is infinite, which evaluation refuses."""
+    with np.errstate(over="ignore"):
+        return np.array([float(reward) for reward in rewards]).astype(np.float32)

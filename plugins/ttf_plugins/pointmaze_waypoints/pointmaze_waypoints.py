@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +41,15 @@ def open_source(config: PointMazeWaypointsConfig, seed: int, progress: Progress)
         ResourceError: the local store cannot be written.
     """
     spec = EnvironmentSpec(f"PointMaze_{_NAMES[config.maze]}-v3", {"continuing_task": False})
-    environment = make(spec)
     rule = ObservationRule(tuple(config.observation_keys), _dims(config))
-    observation_width(rule, environment.observation_space)
+    with closing(make(spec)) as environment:
+        observation_width(rule, environment.observation_space)
+        at = _columns(rule, environment.observation_space)
+        behaviour = _policy(config, at, environment) if at else None
     identifier = dataset_id(config, seed)
     if not exists(identifier):
         _collect(identifier, config, seed, spec, progress)
-    at = _columns(rule, environment.observation_space)
-    return MinariSource(identifier, rule, _policy(config, at, environment) if at else None)
+    return MinariSource(identifier, rule, behaviour)
 
 
 def dataset_id(config: PointMazeWaypointsConfig, seed: int) -> str:
@@ -65,11 +67,12 @@ def _collect(
     """Collect the data set into the local store, unless another process does so first."""
 
     def write() -> None:
-        environments = [make(spec) for _ in range(BATCH)]
-        policy = _policy(config, _RECORDED, environments[0])
-        with progress.task(f"collecting {spec.id}", config.steps, unit="steps") as task:
-            episodes = collect(environments, policy, steps=config.steps, seed=seed, task=task)
-        store(identifier, environments[0], episodes)
+        with ExitStack() as stack:
+            environments = [stack.enter_context(closing(make(spec))) for _ in range(BATCH)]
+            policy = _policy(config, _RECORDED, environments[0])
+            with progress.task(f"collecting {spec.id}", config.steps, unit="steps") as task:
+                episodes = collect(environments, policy, steps=config.steps, seed=seed, task=task)
+            store(identifier, environments[0], episodes)
 
     add_once(identifier, write, progress)
 

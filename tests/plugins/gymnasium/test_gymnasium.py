@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -50,11 +50,22 @@ class _Countdown(gymnasium.Env[Any, Any]):
         return {"left": np.array([float(self._left)]), "sum": self._sum.copy()}
 
 
+class _Blind(_Countdown):
+    """Needs a display once it runs."""
+
+    metadata: ClassVar = {"render_modes": ["human"]}
+
+    def reset(self, **_: Any) -> Any:  # noqa: ANN401
+        message = "no display\nand much more"
+        raise gymnasium.error.DependencyNotInstalled(message)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _registered() -> Iterator[None]:
     gymnasium.register("Countdown-v0", entry_point=lambda **_: _Countdown(), max_episode_steps=5)
+    gymnasium.register("Blind-v0", entry_point=lambda **_: _Blind())
     yield
-    del gymnasium.registry["Countdown-v0"]
+    del gymnasium.registry["Countdown-v0"], gymnasium.registry["Blind-v0"]
 
 
 class _Source(DataSource):
@@ -126,6 +137,36 @@ def test_a_pointmaze_session_equals_separate_environments_also_with_environments
         assert _assert_equals_separate(environment, spec, rule, seeds, steps=60) == len(seeds)
 
 
+def test_dropping_ended_episodes_does_not_look_at_the_environments_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = GymnasiumEnvironment(EnvironmentSpec("Countdown-v0"), ObservationRule()).session(4)
+    session.reset([0, 1, 2, 3])
+
+    def looked_at(_: object) -> None:
+        raise AssertionError
+
+    for name in ("action_space", "observation_space", "metadata"):
+        monkeypatch.setattr(_Countdown, name, property(looked_at))
+    session.keep(np.array([1, 3]))
+    assert len(session.step(np.zeros((2, 2), np.float32)).rewards) == 2
+
+
+def test_closing_an_environment_closes_every_one_that_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[_Countdown] = []
+
+    def close(self: _Countdown) -> None:
+        closed.append(self)
+
+    monkeypatch.setattr(_Countdown, "close", close)
+    environment = GymnasiumEnvironment(EnvironmentSpec("Countdown-v0"), ObservationRule())
+    session = environment.session(5)
+    session.reset(range(5))
+    session.keep(np.array([0, 4]))
+    session.close()
+    environment.close()
+    environment.close()
+    assert len({id(one) for one in closed}) == len(closed) == 5
+
+
 def test_an_observation_is_not_changed_by_the_next_step() -> None:
     environment = GymnasiumEnvironment(EnvironmentSpec("Pendulum-v1"), ObservationRule())
     session = environment.session(2)
@@ -191,16 +232,10 @@ def test_the_data_sets_own_environment_and_options_are_the_default_and_the_recip
             "environment 'Pendulums-v1' is not registered; did you mean 'Pendulum-v1'?",
         ),
         (
-            GymnasiumConfig(),
-            EnvironmentSpec("Pendulum-v1"),
-            (4, 1),
-            "observations of environment 'Pendulum-v1' have 3 dimensions, those of the data have 4",
-        ),
-        (
-            GymnasiumConfig(),
-            EnvironmentSpec("Pendulum-v1"),
+            GymnasiumConfig(id="Blind-v0", options={"render_mode": "human"}),
+            None,
             (3, 2),
-            "actions of environment 'Pendulum-v1' have 1 dimensions, those of the data have 2",
+            "environment 'Blind-v0' cannot be run with {'render_mode': 'human'}: no display",
         ),
         (
             GymnasiumConfig(id="CartPole-v1"),

@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("gymnasium_robotics", reason="PointMaze is in the extra 'mujoco'")
 
+import gymnasium
 import minari
 
 from ttf.episode_checks import check_episodes
@@ -74,6 +75,29 @@ def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
     assert source.provenance.id == dataset_id(_SMALL, 0)
     assert list(minari.list_local_datasets()) == [source.provenance.id]
     assert not list((store / ".ttf").glob("*/"))
+
+
+def test_every_environment_that_is_made_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[_Closing] = []
+
+    def watched(spec: EnvironmentSpec) -> _Closing:
+        made.append(_Closing(make(spec)))
+        return made[-1]
+
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    monkeypatch.setattr("ttf_plugins.pointmaze_waypoints.pointmaze_waypoints.make", watched)
+    _SMALL.build(seed=0, progress=_Bar())
+    assert [env.closed for env in made] == [1] * 17
+
+
+class _Closing(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+        super().close()
 
 
 def test_the_same_configuration_and_seed_give_the_same_data_elsewhere(
