@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 from safetensors.numpy import save
 
-from ttf.errors import ResourceError
+from ttf.errors import DataError, ResourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -82,9 +82,19 @@ class RunDir:
         return self.path / ".lock"
 
     def read(self, name: str) -> Any:  # noqa: ANN401  (JSON)
-        """A JSON document of the run: ``run``, ``result``, ``discretizer`` or ``floor_plan``; None if absent."""
+        """A JSON document of the run: ``run``, ``result``, ``discretizer`` or ``floor_plan``; None if absent.
+
+        Raises:
+            DataError: it is not a JSON mapping.
+        """
         file = self._document(name)
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        if not file.exists():
+            return None
+        document = _json(file, file.read_bytes())
+        if not isinstance(document, dict):
+            message = f"{file}: not a JSON mapping"
+            raise DataError(message)
+        return document
 
     def write(self, name: str, document: object) -> None:
         """Write a JSON document of the run, whole or not at all."""
@@ -111,12 +121,24 @@ def write_text(file: Path, text: str) -> None:
 
 
 def read_lines(file: Path) -> Iterator[dict[str, Any]]:
-    """Records of a JSON-lines file; a last line that was cut off is left out."""
+    """Records of a JSON-lines file; a last line that was cut off is left out.
+
+    Raises:
+        DataError: a line is not JSON.
+    """
     if not file.exists():
         return
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield json.loads(line)
+    for line in file.read_bytes().splitlines(keepends=True):
+        if line.endswith(b"\n"):
+            yield _json(file, line)
+
+
+def _json(file: Path, text: bytes) -> Any:  # noqa: ANN401  (JSON)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, or brackets without end
+        message = f"{file}: not JSON: {error}"
+        raise DataError(message) from error
 
 
 def write_lines(file: Path, records: Iterable[Mapping[str, Any]]) -> None:

@@ -14,7 +14,6 @@ from ttf_plugins.html.documents import DiscretizerInfo, EpisodeRecord, Metric, R
 from ttf_plugins.html.trajectories import Trajectory, read_trajectories
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from ttf.run_dir import RunDir
@@ -64,22 +63,13 @@ def read_contents(run: RunDir) -> Contents:
 
 
 def _document(run: RunDir, name: str, shape: type[T]) -> T | None:
-    raw = _json(f"{name}.json", lambda: run.read(name))
+    raw = run.read(name)
     return None if raw is None else _shaped(f"{name}.json", TypeAdapter(shape), raw)
 
 
 def _records(file: Path, shape: type[T]) -> list[T]:
     adapter = TypeAdapter(shape)
-    raw = _json(file.name, lambda: list(read_lines(file)))
-    return [_shaped(f"{file.name}:{line}", adapter, record) for line, record in enumerate(raw, 1)]
-
-
-def _json(name: str, read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, or brackets without end
-        message = f"{name}: not JSON: {error}"
-        raise DataError(message) from error
+    return [_shaped(f"{file.name}:{line}", adapter, record) for line, record in enumerate(read_lines(file), 1)]
 
 
 def _shaped(place: str, adapter: TypeAdapter[T], raw: object) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -53,7 +53,7 @@ class _Countdown(gymnasium.Env[Any, Any]):
 class _Blind(_Countdown):
     """Needs a display once it runs."""
 
-    metadata: ClassVar = {"render_modes": ["human"]}
+    metadata = {"render_modes": ["human"]}  # noqa: RUF012  (as gymnasium declares it)
 
     def reset(self, **_: Any) -> Any:  # noqa: ANN401
         message = "no display\nand much more"
