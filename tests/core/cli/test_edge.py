@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,10 @@ def test_sigint_outside_training_exits_with_130(tmp_path: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[ttf]\nslow = slow_plugin\n")
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    with subprocess.Popen([str(TTF), "schema"], env=environment, stderr=subprocess.PIPE, text=True) as process:
+    # A shell has its background jobs ignore SIGINT, and a process inherits that.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    command = [str(TTF), "schema"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=listen) as process:  # noqa: PLW1509  (one thread)
         assert process.stderr is not None
         assert process.stderr.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
