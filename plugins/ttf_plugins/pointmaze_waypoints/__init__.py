@@ -41,6 +41,9 @@ class PointMazeWaypointsConfig(DataConfig):
     noise_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Correlation of the noise of one step with the next one's."""
 
+    hindsight: Annotated[int, Field(ge=0, le=100)] = 0
+    """Copies of every episode whose goal is a place that the episode came to (hindsight relabelling)."""
+
     observation_keys: list[Literal["observation", "achieved_goal", "desired_goal"]] = Field(
         default=["observation", "desired_goal"], min_length=1, max_length=3
     )

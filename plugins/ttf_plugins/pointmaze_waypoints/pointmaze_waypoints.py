@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from ttf.errors import DataError
 from ttf.interfaces.data import EnvironmentSpec
 from ttf.minari_store import MinariSource, exists
 from ttf.minari_write import add_once
@@ -15,12 +16,14 @@ from ttf.observations import ObservationRule
 from ttf.registered import make
 from ttf.spaces import columns, observation_width
 from ttf_plugins.pointmaze_waypoints.collect import BATCH, collect, store
+from ttf_plugins.pointmaze_waypoints.hindsight import HindsightSource
 from ttf_plugins.pointmaze_waypoints.waypoints import Columns, Controller, WaypointPolicy, solve
 
 if TYPE_CHECKING:
     import gymnasium
     from gymnasium import spaces
 
+    from ttf.interfaces.data import DataSource
     from ttf.interfaces.progress import Progress
     from ttf_plugins.pointmaze_waypoints import PointMazeWaypointsConfig
 
@@ -33,7 +36,7 @@ _NAMES = {"open": "Open", "umaze": "UMaze", "medium": "Medium", "large": "Large"
 _RECORDED = Columns((0, 1), (2, 3), (4, 5))
 
 
-def open_source(config: PointMazeWaypointsConfig, seed: int, progress: Progress) -> MinariSource:
+def open_source(config: PointMazeWaypointsConfig, seed: int, progress: Progress) -> DataSource:
     """The data set of a configuration and seed, collected if the local store has none.
 
     Raises:
@@ -46,10 +49,14 @@ def open_source(config: PointMazeWaypointsConfig, seed: int, progress: Progress)
         observation_width(rule, environment.observation_space)
         at = _columns(rule, environment.observation_space)
         behaviour = _policy(config, at, environment) if at else None
+    if config.hindsight and at is None:
+        message = "data.hindsight needs position, velocity and goal; data.observation_keys leaves some of them out"
+        raise DataError(message)
     identifier = dataset_id(config, seed)
     if not exists(identifier):
         _collect(identifier, config, seed, spec, progress)
-    return MinariSource(identifier, rule, behaviour)
+    recorded = MinariSource(identifier, rule, behaviour)
+    return HindsightSource(recorded, at, config.hindsight, seed) if at and config.hindsight else recorded
 
 
 def dataset_id(config: PointMazeWaypointsConfig, seed: int) -> str:

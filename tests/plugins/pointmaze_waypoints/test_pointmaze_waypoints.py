@@ -298,3 +298,21 @@ def test_waypoints_lead_from_every_cell_to_every_other_without_entering_a_wall(n
             at = maze.waypoints(at, np.broadcast_to(goal, at.shape))
             assert not walls[*maze.cells(at).T].any()
         np.testing.assert_array_equal(at, np.broadcast_to(goal, at.shape))
+
+
+def test_hindsight_adds_copies_after_the_recorded_episodes(store: Path) -> None:
+    recorded = _SMALL.build(seed=0, progress=_Bar())
+    source = _SMALL.model_copy(update={"hindsight": 3}).build(seed=0, progress=_Bar())
+    count, total = len(recorded.episodes()), len(source.episodes())
+    assert count < total <= 4 * count
+    for before, after in zip(recorded.episodes(), source.episodes(), strict=False):
+        np.testing.assert_array_equal(before.observations, after.observations)
+    assert source.provenance.sha256 == recorded.provenance.sha256
+    assert source.provenance.details["hindsight copies"] == str(total - count)
+    assert check_episodes(source.episodes()) == (6, 2)
+
+
+def test_hindsight_needs_the_goal_in_the_observation(store: Path) -> None:
+    config = _SMALL.model_copy(update={"hindsight": 1, "observation_keys": ["observation"]})
+    with pytest.raises(DataError, match=r"^data.hindsight needs position, velocity and goal; data.observation_keys"):
+        config.build(seed=0, progress=_Bar())
