@@ -300,7 +300,8 @@ def test_waypoints_lead_from_every_cell_to_every_other_without_entering_a_wall(n
         np.testing.assert_array_equal(at, np.broadcast_to(goal, at.shape))
 
 
-def test_hindsight_adds_copies_after_the_recorded_episodes(store: Path) -> None:
+@pytest.mark.usefixtures("store")
+def test_hindsight_adds_copies_after_the_recorded_episodes() -> None:
     recorded = _SMALL.build(seed=0, progress=_Bar())
     source = _SMALL.model_copy(update={"hindsight": 3}).build(seed=0, progress=_Bar())
     count, total = len(recorded.episodes()), len(source.episodes())
@@ -312,7 +313,8 @@ def test_hindsight_adds_copies_after_the_recorded_episodes(store: Path) -> None:
     assert check_episodes(source.episodes()) == (6, 2)
 
 
-def test_hindsight_needs_the_goal_in_the_observation(store: Path) -> None:
+@pytest.mark.usefixtures("store")
+def test_hindsight_needs_the_goal_in_the_observation() -> None:
     config = _SMALL.model_copy(update={"hindsight": 1, "observation_keys": ["observation"]})
     with pytest.raises(DataError, match=r"^data.hindsight needs position, velocity and goal; data.observation_keys"):
         config.build(seed=0, progress=_Bar())
