@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ttf.interfaces.decoder import Plan
 from ttf.interfaces.policy import Actor, Policy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ttf.interfaces.decoder import Decoder, Plan
+    from ttf.interfaces.decoder import Decoder
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
 
@@ -107,7 +108,7 @@ class _PlanningActor(Actor):
         chosen = torch.from_numpy(rows).to(self._device)
         self._past, self._now = self._past[chosen], self._now[chosen]
         if self._plan is not None:
-            self._plan = type(self._plan)(self._plan.tokens[chosen], self._plan.score[chosen])
+            self._plan = Plan(self._plan.tokens[chosen], self._plan.score[chosen])
 
     def _encode(self, values: NDArray[np.float32], at: int) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self._device)

@@ -137,8 +137,10 @@ class BeamSearch:
         zeros = uniforms.new_zeros(contexts)
         rows = _Rows(zeros, zeros, zeros.bool())
         for t in range(settings.horizon):
-            self._expand(reader, rows_per_context=len(rows.score) // contexts, contexts=contexts)
-            rows = rows.select(self._parents(len(rows.score) // contexts, contexts, context.device))
+            reader.logits()  # read once per beam, not once per candidate
+            parents = self._parents(len(rows.score) // contexts, contexts, context.device)
+            reader.select(parents)
+            rows = rows.select(parents)
             self._act(reader, rows, uniforms[t].flatten(1))
             self._score(reader, rows, t)
             best = self._best(rows.score, contexts)
@@ -156,10 +158,6 @@ class BeamSearch:
         candidates = torch.arange(self.settings.beam_width * self.settings.expand, device=device)
         first = torch.arange(contexts, device=device).unsqueeze(1) * beams
         return (first + candidates % beams).flatten()
-
-    def _expand(self, reader: Reader, rows_per_context: int, contexts: int) -> None:
-        reader.logits()  # read once per beam, not once per candidate
-        reader.select(self._parents(rows_per_context, contexts, reader.tokens.device))
 
     def _act(self, reader: Reader, rows: _Rows, uniforms: Tensor) -> None:
         """Sample the action tokens with uniforms (A, R)."""

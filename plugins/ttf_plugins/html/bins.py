@@ -18,30 +18,14 @@ def bins_picture(info: DiscretizerInfo) -> Picture:
     """Reconstruction error relative to the range, and live and dead bins, a line per column."""
     columns = info.columns
     rows = range(len(columns))
+    means = [percent(c, c.error_mean) for c in columns]
+    largest = [percent(c, c.error_max) for c in columns]
 
     def paint(figure: Figure) -> None:
         error, bins = figure.subplots(1, 2, sharey=True)
-        error.hlines(
-            rows, [percent(c, c.error_mean) for c in columns], [percent(c, c.error_max) for c in columns], colors=GREY
-        )
-        error.plot(
-            [percent(c, c.error_mean) for c in columns],
-            rows,
-            "o",
-            color=BLUE,
-            markersize=4,
-            clip_on=False,
-            label="mean",
-        )
-        error.plot(
-            [percent(c, c.error_max) for c in columns],
-            rows,
-            "|",
-            color=RED,
-            markersize=7,
-            clip_on=False,
-            label="largest",
-        )
+        error.hlines(rows, means, largest, colors=GREY)
+        error.plot(means, rows, "o", color=BLUE, markersize=4, clip_on=False, label="mean")
+        error.plot(largest, rows, "|", color=RED, markersize=7, clip_on=False, label="largest")
         error.set_xlabel("reconstruction error, % of the column's range")
         error.set_xlim(left=0)
         bins.barh(rows, [c.live for c in columns], color=BLUE, height=0.6, label="live")
