@@ -15,11 +15,14 @@ from minari.storage import get_dataset_path
 
 from ttf.episode_hash import content_hash
 from ttf.errors import DataError, reason
+from ttf.fixed_goal import FixedGoal
 from ttf.interfaces.data import DataSource, EnvironmentSpec, Episode, Provenance
 from ttf.registered import plain_options
 from ttf.spaces import action_width, observation_width
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from minari.dataset.episode_data import EpisodeData
     from numpy.typing import NDArray
 
@@ -37,7 +40,13 @@ class MinariSource(DataSource):
         DataError: it is not there, is damaged, or does not fit the rule.
     """
 
-    def __init__(self, dataset_id: str, rule: ObservationRule, behaviour: Policy | None = None) -> None:
+    def __init__(
+        self,
+        dataset_id: str,
+        rule: ObservationRule,
+        behaviour: Policy | None = None,
+        details: Mapping[str, str] | None = None,
+    ) -> None:
         self._dataset = open_dataset(dataset_id)
         try:
             observation_width(rule, self._dataset.observation_space)
@@ -48,6 +57,7 @@ class MinariSource(DataSource):
         self._id = dataset_id
         self._rule = rule
         self._behaviour = behaviour
+        self._details = details or {}
 
     @cached_property
     def _episodes(self) -> list[Episode]:
@@ -71,7 +81,7 @@ class MinariSource(DataSource):
             "author": ", ".join(sorted(metadata.get("author", ()))) or "unknown",
             "algorithm": str(metadata.get("algorithm_name", "unknown")),
         }
-        return Provenance(self._id, content_hash(self._episodes), details)
+        return Provenance(self._id, content_hash(self._episodes), {**details, **self._details})
 
     @property
     def provenance(self) -> Provenance:
@@ -85,10 +95,13 @@ class MinariSource(DataSource):
         text = metadata.get("eval_env_spec") or metadata.get("env_spec")
         if text is None:
             return None
-        spec = json.loads(text)  # its entry point and wrappers are code that somebody else chose: never read
+        spec = json.loads(text)  # its entry point and wrappers are code that somebody else chose: never run
         options = dict(spec.get("kwargs") or {})
         if spec.get("max_episode_steps") is not None:
             options["max_episode_steps"] = spec["max_episode_steps"]
+        for wrapper in spec.get("additional_wrappers") or ():
+            if wrapper.get("name") == FixedGoal.__name__:
+                options |= wrapper.get("kwargs") or {}
         return EnvironmentSpec(spec["id"], plain_options(spec["id"], options))
 
     @property

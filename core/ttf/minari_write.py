@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import minari
 from filelock import FileLock, Timeout
 from minari.namespace import create_namespace, list_local_namespaces, namespace_hierarchy
 from minari.storage import get_dataset_path
@@ -17,6 +19,9 @@ from ttf.minari_store import exists
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import gymnasium
+    from minari.data_collector import EpisodeBuffer
 
     from ttf.interfaces.progress import Progress
 
@@ -43,6 +48,29 @@ def add_once(dataset_id: str, write: Callable[[], None], progress: Progress) -> 
     except OSError as error:
         message = f"the Minari store {store} cannot be written: {error.strerror or error}"
         raise ResourceError(message) from error
+
+
+def create(
+    dataset_id: str,
+    environment: gymnasium.Env[Any, Any],
+    episodes: list[EpisodeBuffer],
+    *,
+    algorithm: str,
+    description: str,
+) -> None:
+    """Write a data set of these episodes, with the environment's id and options, into Minari's store."""
+    with warnings.catch_warnings():
+        # Minari asks for an e-mail address and a link, which a data set made on the spot does not have.
+        warnings.filterwarnings("ignore", message=r"`(author_email|code_permalink)` is set to None")
+        minari.create_dataset_from_buffers(
+            dataset_id,
+            episodes,
+            env=environment,
+            eval_env=environment,
+            algorithm_name=algorithm,
+            author="trajectory-transformer",
+            description=description,
+        )
 
 
 def _add(dataset_id: str, write: Callable[[], None], staging: Path) -> None:

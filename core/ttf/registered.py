@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 
 from ttf.errors import DataError, reason
+from ttf.fixed_goal import OPTION, FixedGoal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,8 @@ def registered_ids() -> AbstractSet[str]:
 def make(spec: EnvironmentSpec) -> gymnasium.Env[Any, Any]:
     """Make a registered environment, without gymnasium's passive checker.
 
+    The option ``goal_cell`` [row, column] is not the environment's own: it fixes the goal of a maze.
+
     Raises:
         DataError: the id is not registered, or the environment refuses its options.
     """
@@ -44,7 +47,10 @@ def make(spec: EnvironmentSpec) -> gymnasium.Env[Any, Any]:
         message = f"environment {spec.id!r} is not registered{_hint(spec.id)}"
         raise DataError(message)
     try:
-        return gymnasium.make(spec.id, disable_env_checker=True, **spec.options)
+        options = dict(spec.options)
+        goal_cell = options.pop(OPTION, None)
+        environment = gymnasium.make(spec.id, disable_env_checker=True, **options)
+        return environment if goal_cell is None else FixedGoal(environment, goal_cell)
     except Exception as error:
         message = f"environment {spec.id!r} cannot be made with {dict(spec.options)}: {reason(error)}"
         raise DataError(message) from error

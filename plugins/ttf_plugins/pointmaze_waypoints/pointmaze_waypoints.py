@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import ExitStack, closing
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ttf.errors import DataError
 from ttf.interfaces.data import EnvironmentSpec
+from ttf.maze import solve
 from ttf.minari_store import MinariSource, exists
-from ttf.minari_write import add_once
+from ttf.minari_write import add_once, create
 from ttf.observations import ObservationRule
+from ttf.recording import BATCH, collect
 from ttf.registered import make
 from ttf.spaces import columns, observation_width
-from ttf_plugins.pointmaze_waypoints.collect import BATCH, collect, store
+from ttf_plugins.pointmaze_waypoints.collect import run
 from ttf_plugins.pointmaze_waypoints.hindsight import HindsightSource
-from ttf_plugins.pointmaze_waypoints.waypoints import Columns, Controller, WaypointPolicy, solve
+from ttf_plugins.pointmaze_waypoints.waypoints import Columns, Controller, WaypointPolicy
 
 if TYPE_CHECKING:
     import gymnasium
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 #: Part of a data set's id; raised whenever the same configuration gives other data.
 _COLLECTOR = 1
+
+_ALGORITHM = "waypoints: shortest path, PD controller, Gaussian action noise"
+_DESCRIPTION = "PointMaze episodes between random starts and goals, each ending at its goal."
 
 _NAMES = {"open": "Open", "umaze": "UMaze", "medium": "Medium", "large": "Large"}
 
@@ -78,8 +84,8 @@ def _collect(
             environments = [stack.enter_context(closing(make(spec))) for _ in range(BATCH)]
             policy = _policy(config, _RECORDED, environments[0])
             with progress.task(f"collecting {spec.id}", config.steps, unit="steps") as task:
-                episodes = collect(environments, policy, steps=config.steps, seed=seed, task=task)
-            store(identifier, environments[0], episodes)
+                episodes = collect(partial(run, environments, policy), steps=config.steps, seed=seed, task=task)
+            create(identifier, environments[0], episodes, algorithm=_ALGORITHM, description=_DESCRIPTION)
 
     add_once(identifier, write, progress)
 

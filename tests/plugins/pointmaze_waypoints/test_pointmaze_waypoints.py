@@ -19,11 +19,11 @@ import minari
 from ttf.episode_checks import check_episodes
 from ttf.errors import DataError, ResourceError
 from ttf.interfaces.data import EnvironmentSpec
+from ttf.maze import solve
 from ttf.registered import make
 from ttf_plugins.gymnasium import GymnasiumConfig
 from ttf_plugins.pointmaze_waypoints import PointMazeWaypointsConfig
 from ttf_plugins.pointmaze_waypoints.pointmaze_waypoints import dataset_id
-from ttf_plugins.pointmaze_waypoints.waypoints import solve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,61 @@
+"""Record episodes of the waypoint policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ttf.observations import ObservationRule
+from ttf.recording import Recording
+from ttf_plugins.antmaze_waypoints.walker import fallen
+from ttf_plugins.antmaze_waypoints.waypoints import Columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import gymnasium
+    from minari.data_collector import EpisodeBuffer
+
+    from ttf_plugins.antmaze_waypoints.waypoints import WaypointPolicy
+
+#: What the policy sees while it collects.
+RULE = ObservationRule(("achieved_goal", "observation"))
+COLUMNS = Columns(position=(0, 1), body=tuple(range(2, 29)))
+
+
+def run(
+    environments: Sequence[gymnasium.Env[Any, Any]], policy: WaypointPolicy, seeds: Sequence[int]
+) -> list[EpisodeBuffer]:
+    """One episode in every environment, from a random cell to a random place; the last seed is the policy's.
+
+    An episode ends where the environment ends it: at its goal and at its time limit. It is cut off where the ant
+    has come to its place, and where it has fallen on its back, from which it does not get up.
+    """
+    starts = _starts(policy, len(environments), seeds[-1])
+    recordings = [
+        Recording(env, RULE, seed, {"reset_cell": cell})
+        for env, seed, cell in zip(environments, seeds[:-1], starts, strict=True)
+    ]
+    actor = policy.start(len(recordings), seeds[-1])
+    running = recordings
+    while running:
+        actions = actor.act(np.stack([recording.vector() for recording in running]))
+        ends = np.array([not recording.step(action) for recording, action in zip(running, actions, strict=True)])
+        seen = np.stack([recording.vector() for recording in running])
+        cut = ~ends & (actor.arrived(seen) | fallen(seen[:, list(COLUMNS.body)]))
+        for row in np.flatnonzero(cut):
+            running[row].cut_off()
+        going = np.flatnonzero(~ends & ~cut)
+        running = [running[row] for row in going]
+        actor.keep(going)
+    return [recording.buffer() for recording in recordings]
+
+
+def _starts(policy: WaypointPolicy, number: int, seed: int) -> list[list[int]]:
+    """Random cells; never the goal's, as AntMaze itself never starts there."""
+    cells = policy.maze.free[(policy.maze.free != policy.goal).any(axis=1)]
+    # the policy draws from the same seed, but other numbers
+    random = np.random.default_rng([seed, 1])
+    starts: list[list[int]] = cells[random.integers(len(cells), size=number)].tolist()
+    return starts
