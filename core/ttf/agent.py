@@ -39,6 +39,8 @@ class PlanningPolicy(Policy):
         plan_every: transitions between plans; a plan that is used up is renewed earlier.
         stride: environment steps of a transition, for which an action is held.
         discount: per environment step, of the rewards while an action is held.
+        reward_scale: what a reward is multiplied by before the planner hears of it.
+        reward_shift: what is added then.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class PlanningPolicy(Policy):
         plan_every: int = 1,
         stride: int = 1,
         discount: float = 1.0,
+        reward_scale: float = 1.0,
+        reward_shift: float = 0.0,
     ) -> None:
         self.decoder = decoder
         self.discretizer = discretizer
@@ -58,12 +62,12 @@ class PlanningPolicy(Policy):
         self.past = context - 1
         self.plan_every = plan_every
         self.stride, self.discount = stride, discount
+        self.reward_scale, self.reward_shift = reward_scale, reward_shift
         self.clips = ClipCounter()
 
     def start(self, batch: int, seed: int) -> Actor:
         """An actor for ``batch`` episodes."""
-        planning = _PlanningActor(self, batch, torch.Generator().manual_seed(seed))
-        return planning if self.stride == 1 else _HoldingActor(planning, self.stride, self.discount)
+        return _HoldingActor(_PlanningActor(self, batch, torch.Generator().manual_seed(seed)), self)
 
 
 class _PlanningActor(Actor):
@@ -121,10 +125,10 @@ class _PlanningActor(Actor):
 
 
 class _HoldingActor(Actor):
-    """Holds the actions of another actor for some steps each, and tells it the sum of their rewards."""
+    """Holds the planner's actions for a transition each, and tells it what the transition earned."""
 
-    def __init__(self, actor: Actor, steps: int, discount: float) -> None:
-        self._actor, self._steps, self._discount = actor, steps, discount
+    def __init__(self, actor: Actor, policy: PlanningPolicy) -> None:
+        self._actor, self._policy = actor, policy
         self._held = 0
         self._action = self._reward = np.zeros(0, dtype=np.float32)
 
@@ -137,8 +141,10 @@ class _HoldingActor(Actor):
         return self._action
 
     def observe(self, rewards: NDArray[np.float32]) -> None:
-        self._reward = self._reward + np.float32(self._discount**self._held) * rewards
-        self._held = (self._held + 1) % self._steps
+        policy = self._policy
+        earned = policy.reward_scale * rewards + policy.reward_shift
+        self._reward = self._reward + np.float32(policy.discount**self._held) * earned.astype(np.float32)
+        self._held = (self._held + 1) % policy.stride
         if self._held == 0:
             self._actor.observe(self._reward)
 

@@ -16,14 +16,16 @@ from ttf.episodes import Rows, Windows, tokenise
 from ttf.errors import DataError
 from ttf.evaluate import evaluate
 from ttf.interrupts import handled
-from ttf.prepare import Data, load_data, make_baselines, make_environment, statistics
+from ttf.learn import LearningLoop
+from ttf.prepare import Baseline, Data, load_data, make_baselines, make_critic, make_environment, statistics
 from ttf.recipe import dump
 from ttf.reconstruction import reconstruction
 from ttf.results import summarise
 from ttf.run_dir import read_lines, save_trajectories, write_lines, write_text
-from ttf.runs import create_run, locked, newest_unfinished, training_hash
+from ttf.runs import create_run, learning_hash, locked, newest_unfinished, training_hash
 from ttf.seeds import stream
 from ttf.train import Trainer
+from ttf.transitions import make_transitions
 from ttf.versions import git_state, machine, versions
 
 if TYPE_CHECKING:
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ttf.checkpoint import Checkpoint
-    from ttf.component import DiscretizerConfig, ModelConfig
+    from ttf.component import DiscretizerConfig, LearningFields, ModelConfig
+    from ttf.interfaces.critic import Critic
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
+    from ttf.interfaces.learner import Learner
     from ttf.interfaces.model import SequenceModel
     from ttf.interfaces.policy import Policy
     from ttf.interfaces.progress import Progress
@@ -88,16 +92,21 @@ class Experiment:
         environment = make_environment(self.recipe, data)
         if environment is not None:
             self.closing.callback(environment.close)
-        baselines = make_baselines(self.recipe, data.source, environment) if environment else {}
+        critic = make_critic(self.recipe, data.rows.layout)
+        if critic is not None:
+            critic.to(self.device)
+        baselines = make_baselines(self.recipe, data, environment, critic, self.device) if environment else {}
         reporters = [config.build(self.run_dir) for config in self.recipe.reporters]
         discretizer = self._fit(self.recipe.discretizer, data) if self.recipe.discretizer else None
+        self._learn(critic, baselines, data, reporters)
         planner: dict[str, PlanningPolicy] = {}
         if discretizer is not None and self.recipe.model is not None and self.recipe.training is not None:
             model = self._train(self.recipe.model, self.recipe.training, data, discretizer, reporters)
-            planner = self._planner(model, discretizer, environment)
+            planner = self._planner(model, discretizer, critic, environment)
         if environment is not None and self.recipe.evaluation is not None:
             with self._timed("evaluation"):
-                self._evaluate(self.recipe.evaluation, {**planner, **baselines}, environment, reporters)
+                policies = {name: baseline.policy for name, baseline in baselines.items()}
+                self._evaluate(self.recipe.evaluation, {**planner, **policies}, environment, reporters)
             self._count_clips(planner)
         self._finish(reporters)
 
@@ -189,13 +198,42 @@ class Experiment:
             trainer.run(self.progress, self.interrupts)
         return model
 
+    def _learn(
+        self, critic: Critic | None, baselines: Mapping[str, Baseline], data: Data, reporters: list[Reporter]
+    ) -> None:
+        """Train what learns from single transitions: the critic, then the baselines."""
+        todo: dict[str, tuple[Learner, LearningFields]] = {}
+        if critic is not None and self.recipe.critic is not None:
+            todo["critic"] = critic, self.recipe.critic
+        todo |= {f"baseline {name}": item.learned for name, item in baselines.items() if item.learned is not None}
+        if not todo:
+            return
+        transitions = make_transitions(data.episodes, self.recipe.data).to(self.device)
+        for name, (learner, config) in todo.items():
+            loop = LearningLoop(
+                learner,
+                transitions,
+                config,
+                name=name,
+                seed=stream(self.recipe.seed, name),
+                folder=self.run_dir.learned(name, key := learning_hash(self.recipe, config)),
+                recipe_hash=key,
+                report=lambda record: _tell(reporters, record),
+            )
+            with self._timed(f"training {name}"):
+                loop.run(self.progress, self.interrupts)
+
     def _planner(
-        self, model: SequenceModel, discretizer: Discretizer, environment: Environment | None
+        self,
+        model: SequenceModel,
+        discretizer: Discretizer,
+        critic: Critic | None,
+        environment: Environment | None,
     ) -> dict[str, PlanningPolicy]:
         config, data = self.recipe.decoder, self.recipe.data
         if config is None or environment is None:
             return {}
-        decoder = config.build(model, discretizer, discount=data.discount**data.stride)
+        decoder = config.build(model, discretizer, discount=data.discount**data.stride, critic=critic)
         policy = PlanningPolicy(
             decoder,
             discretizer,
@@ -204,6 +242,8 @@ class Experiment:
             plan_every=config.plan_every,
             stride=data.stride,
             discount=data.discount,
+            reward_scale=data.reward_scale,
+            reward_shift=data.reward_shift,
         )
         return {config.kind: policy}
 

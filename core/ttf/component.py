@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from ttf.interfaces.critic import Critic
     from ttf.interfaces.data import DataSource
     from ttf.interfaces.decoder import Decoder
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
+    from ttf.interfaces.learner import Learner
     from ttf.interfaces.model import SequenceModel
     from ttf.interfaces.policy import Policy
     from ttf.interfaces.progress import Progress
@@ -74,6 +76,12 @@ class DataConfig(Component):
     terminal_penalty: float | None = None
     """Reward that replaces the recorded one where an episode terminates (published: -100); null keeps it."""
 
+    reward_scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """What rewards are multiplied by before anything is learned from them; results show the environment's own."""
+
+    reward_shift: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
+    """What is added to every scaled reward; -1 turns a reward of 1 at the goal into a cost of 1 per step before it."""
+
     observation_dims: (
         Annotated[
             list[Annotated[int, Field(ge=0)]],
@@ -114,7 +122,7 @@ class ModelConfig(Component):
     """The sequence model: which token comes next."""
 
     slot = "model"
-    requires = ("discretizer", "training")
+    requires: ClassVar[tuple[str, ...]] = ("discretizer", "training")
 
     context: Annotated[int, Field(ge=2, le=1024)] = 10
     """Transitions of a training window: the one being predicted and those before it; 2 makes a Markovian model."""
@@ -124,11 +132,34 @@ class ModelConfig(Component):
         """Make the model with fresh weights, drawn from torch's global generator."""
 
 
+class LearningFields(Section):
+    """How a component that learns from single transitions is trained."""
+
+    updates: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
+    """Updates."""
+
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
+    """Transitions per update."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
+    """Learning rate of Adam."""
+
+
+class CriticConfig(LearningFields, Component):
+    """What actions are worth, learned from single transitions and asked by decoders."""
+
+    slot = "critic"
+
+    @abstractmethod
+    def build(self, layout: Layout, *, discount: float) -> Critic:
+        """Make the critic with fresh weights, drawn from torch's global generator; ``discount`` is a transition's."""
+
+
 class DecoderConfig(Component):
     """The planner: from a context of tokens to the transitions that should follow."""
 
     slot = "decoder"
-    requires = ("discretizer", "model")
+    requires: ClassVar[tuple[str, ...]] = ("discretizer", "model")
 
     context: Annotated[int, Field(ge=2, le=1024)] = 5
     """Transitions the planner sees: the one being planned and those before it; at most the model's own `context`, a
@@ -138,8 +169,10 @@ class DecoderConfig(Component):
     """Transitions between two plans; those between follow the last one, while it lasts (published: 1)."""
 
     @abstractmethod
-    def build(self, model: SequenceModel, discretizer: Discretizer, *, discount: float) -> Decoder:
-        """Make the decoder for a trained model."""
+    def build(
+        self, model: SequenceModel, discretizer: Discretizer, *, discount: float, critic: Critic | None
+    ) -> Decoder:
+        """Make the decoder for a trained model; ``critic`` is the recipe's, if it has one."""
 
 
 class EnvironmentConfig(Component):
@@ -160,15 +193,32 @@ class BaselineConfig(Component):
     """A policy that stands beside the planner in the results."""
 
     slot = "baselines"
-    requires = ("environment", "evaluation")
+    requires: ClassVar[tuple[str, ...]] = ("environment", "evaluation")
 
     @abstractmethod
-    def build(self, source: DataSource, environment: Environment) -> Policy:
-        """Make the policy.
+    def build(
+        self, source: DataSource, environment: Environment, *, learner: Learner | None, critic: Critic | None
+    ) -> Policy:
+        """Make the policy, before anything is trained.
+
+        Args:
+            source: the data.
+            environment: where the policy acts.
+            learner: of a :class:`LearnedBaselineConfig`; it is trained before the policy acts.
+            critic: the recipe's, if it has one; it is trained before the policy acts.
 
         Raises:
             DataError: the data cannot provide it.
+            RecipeError: another section of the recipe does not fit.
         """
+
+
+class LearnedBaselineConfig(LearningFields, BaselineConfig):
+    """A policy that must be trained first."""
+
+    @abstractmethod
+    def learner(self, layout: Layout) -> Learner:
+        """Make what is trained, with fresh weights drawn from torch's global generator."""
 
 
 class ReporterConfig(Component):
@@ -186,6 +236,7 @@ SLOTS: dict[str, tuple[type[Component], bool]] = {
     "data": (DataConfig, False),
     "discretizer": (DiscretizerConfig, False),
     "model": (ModelConfig, False),
+    "critic": (CriticConfig, False),
     "decoder": (DecoderConfig, False),
     "environment": (EnvironmentConfig, False),
     "baselines": (BaselineConfig, True),

@@ -77,29 +77,34 @@ def make_rows(episodes: Sequence[Episode], layout: Layout, config: DataConfig) -
     return Rows(layout, np.concatenate(values), lengths, terminated)
 
 
-def _episode_rows(episode: Episode, config: DataConfig) -> NDArray[np.float32]:
-    rewards = np.array(episode.rewards, dtype=np.float64)
+def learned_rewards(episode: Episode, config: DataConfig) -> NDArray[np.float64]:
+    """The rewards (T,) that are learned from: scaled, shifted, the last one perhaps replaced by the penalty."""
+    rewards = config.reward_scale * np.array(episode.rewards, dtype=np.float64) + config.reward_shift
     if config.terminal_penalty is not None and episode.terminated:
         rewards[-1] = config.terminal_penalty
+    return rewards
+
+
+def _episode_rows(episode: Episode, config: DataConfig) -> NDArray[np.float32]:
+    rewards = learned_rewards(episode, config)
     earned = transition_rewards(rewards, config.discount, config.stride)
     values = returns_after(rewards, config.discount, config.stride)
     with np.errstate(over="ignore"):  # checked by the caller
         return np.column_stack([episode.observations, episode.actions, earned, values]).astype(np.float32)
 
 
-def split(rows: Rows, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    """Training and held-out rows; whole episodes are held out, at least one if the fraction is not 0, and not all.
+def split(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which of ``count`` episodes are trained on, and which are held out: at least one, but for a fraction of 0.
 
     Raises:
         DataError: there are too few episodes to hold any out.
     """
-    count = len(rows.lengths)
     held_out = min(int(np.ceil(fraction * count)), max(1, count - 1))
     if held_out and count < 2:
         message = "the data has a single episode; set training.validation_fraction to 0 to hold none out"
         raise DataError(message)
     order = np.random.default_rng(seed).permutation(count)
-    return rows.select(np.sort(order[held_out:])), rows.select(np.sort(order[:held_out]))
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
 class Batch(NamedTuple):

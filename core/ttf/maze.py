@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: The value of a wall in a maze's map.
 WALL = 1
 
+#: Distance at which the environments say that a goal is reached.
+RADIUS = 0.45
+
 
 @dataclass(frozen=True)
 class Maze:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from ttf.component import LearnedBaselineConfig
 from ttf.episode_checks import check_episodes
 from ttf.episodes import Rows, make_rows, split
 from ttf.errors import DataError, RecipeError, TtfError
@@ -14,12 +17,14 @@ from ttf.layout import Layout
 from ttf.seeds import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from ttf.interfaces.critic import Critic
     from ttf.interfaces.data import DataSource, Episode
     from ttf.interfaces.environment import Environment
+    from ttf.interfaces.learner import Learner
     from ttf.interfaces.policy import Policy
     from ttf.interfaces.progress import Progress
     from ttf.recipe import Recipe
@@ -36,6 +41,9 @@ class Data:
     held_out: Rows
     """Rows of the episodes that are only validated on; possibly none."""
 
+    episodes: Sequence[Episode]
+    """The episodes that are trained on."""
+
 
 def load_data(recipe: Recipe, progress: Progress) -> Data:
     """Open or collect the episodes, check them and hold some out.
@@ -49,7 +57,8 @@ def load_data(recipe: Recipe, progress: Progress) -> Data:
     layout = Layout(*check_episodes(episodes))
     rows = make_rows(episodes, layout, config)
     fraction = recipe.training.validation_fraction if recipe.training else 0.0
-    return Data(source, *split(rows, fraction, stream(seed, "validation")))
+    training, held_out = split(len(episodes), fraction, stream(seed, "validation"))
+    return Data(source, rows.select(training), rows.select(held_out), [episodes[i] for i in training])
 
 
 def make_environment(recipe: Recipe, data: Data) -> Environment | None:
@@ -83,18 +92,52 @@ def _check_environment(environment: Environment, recipe: Recipe, layout: Layout)
         raise RecipeError(message)
 
 
-def make_baselines(recipe: Recipe, source: DataSource, environment: Environment) -> dict[str, Policy]:
+@dataclass(frozen=True)
+class Baseline:
+    """A policy to stand beside the planner."""
+
+    policy: Policy
+    learned: tuple[Learner, LearnedBaselineConfig] | None
+    """What must be trained before the policy acts, and how."""
+
+
+def make_critic(recipe: Recipe, layout: Layout) -> Critic | None:
+    """The recipe's critic with fresh weights, if it has one."""
+    if recipe.critic is None:
+        return None
+    with _seeded(recipe.seed, "critic weights"):
+        return recipe.critic.build(layout, discount=recipe.data.discount**recipe.data.stride)
+
+
+def make_baselines(
+    recipe: Recipe, data: Data, environment: Environment, critic: Critic | None, device: torch.device
+) -> dict[str, Baseline]:
     """The recipe's baselines by kind; the second of a kind is called ``kind 2``.
 
     Raises:
         DataError: the data cannot provide one.
+        RecipeError: one does not fit the critic.
     """
-    baselines: dict[str, Policy] = {}
+    baselines: dict[str, Baseline] = {}
     for index, config in enumerate(recipe.baselines):
         number = 1 + sum(earlier.kind == config.kind for earlier in recipe.baselines[:index])
         name = config.kind if number == 1 else f"{config.kind} {number}"
-        baselines[name] = config.build(source, environment)
+        learned = None
+        if isinstance(config, LearnedBaselineConfig):
+            with _seeded(recipe.seed, f"{name} weights"):
+                learned = config.learner(data.rows.layout).to(device), config
+        learner = learned[0] if learned else None
+        policy = config.build(data.source, environment, learner=learner, critic=critic)
+        baselines[name] = Baseline(policy, learned)
     return baselines
+
+
+@contextmanager
+def _seeded(seed: int, part: str) -> Iterator[None]:
+    """Within, torch's global generator follows from the stream of a part."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(stream(seed, part))
+        yield
 
 
 def statistics(episodes: Sequence[Episode]) -> dict[str, Any]:

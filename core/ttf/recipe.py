@@ -14,6 +14,7 @@ from ttf.component import (
     SLOTS,
     BaselineConfig,
     Component,
+    CriticConfig,
     DataConfig,
     DecoderConfig,
     DiscretizerConfig,
@@ -55,6 +56,9 @@ class Recipe(Section):
 
     model: ModelConfig | None = None
     """The sequence model."""
+
+    critic: CriticConfig | None = None
+    """What actions are worth, for decoders that ask."""
 
     training: TrainingConfig | None = None
     """How the model is trained."""

@@ -43,17 +43,36 @@ def make(spec: EnvironmentSpec) -> gymnasium.Env[Any, Any]:
     Raises:
         DataError: the id is not registered, or the environment refuses its options.
     """
-    if spec.id not in registered_ids():
-        message = f"environment {spec.id!r} is not registered{_hint(spec.id)}"
-        raise DataError(message)
+    registered_arguments(spec.id)
+    options = dict(spec.options)
+    goal_cell = options.pop(OPTION, None)
     try:
-        options = dict(spec.options)
-        goal_cell = options.pop(OPTION, None)
         environment = gymnasium.make(spec.id, disable_env_checker=True, **options)
-        return environment if goal_cell is None else FixedGoal(environment, goal_cell)
     except Exception as error:
         message = f"environment {spec.id!r} cannot be made with {dict(spec.options)}: {reason(error)}"
         raise DataError(message) from error
+    return environment if goal_cell is None else _with_goal(environment, goal_cell, spec.id)
+
+
+def _with_goal(environment: gymnasium.Env[Any, Any], goal_cell: Any, identifier: str) -> FixedGoal:  # noqa: ANN401
+    try:
+        return FixedGoal(environment, goal_cell)
+    except ValueError as error:
+        environment.close()
+        message = f"environment {identifier!r}: {error}"
+        raise DataError(message) from None
+
+
+def registered_arguments(identifier: str) -> Mapping[str, Any]:
+    """Arguments that an environment is registered with.
+
+    Raises:
+        DataError: the id is not registered.
+    """
+    if identifier not in registered_ids():
+        message = f"environment {identifier!r} is not registered{_hint(identifier)}"
+        raise DataError(message)
+    return gymnasium.registry[identifier].kwargs
 
 
 def _hint(identifier: str) -> str:

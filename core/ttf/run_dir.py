@@ -35,7 +35,8 @@ class RunDir:
     result.json            the table of the run
     report.html            what a person looks at
     tokens/                the tokenised data set, memory-mapped while training
-    checkpoints/           see :mod:`ttf.checkpoint`
+    learned/NAME-KEY/      checkpoints of the critic and of baselines
+    checkpoints/           of the sequence model; see :mod:`ttf.checkpoint`
     ====================== ==========================================================================
     """
 
@@ -75,6 +76,10 @@ class RunDir:
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.path / "checkpoints"
+
+    def learned(self, name: str, key: str) -> Path:
+        """Folder of the checkpoints of a critic or a baseline, for what shapes it."""
+        return self.path / "learned" / f"{name.replace(' ', '-')}-{key[:8]}"
 
     @property
     def lock(self) -> Path:

@@ -17,6 +17,7 @@ from ttf.run_dir import RunDir
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ttf.component import LearningFields, Section
     from ttf.recipe import Recipe
 
 TRAINED = ("seed", "data", "discretizer", "model", "training")
@@ -93,8 +94,22 @@ def locked(run: RunDir) -> Iterator[None]:
 
 def training_hash(recipe: Recipe) -> str:
     """Identifies the parts of a recipe that shape the trained model."""
-    plain = recipe.model_dump(mode="json", serialize_as_any=True)  # each component with all its own fields
-    parts: dict[str, Any] = {name: plain[name] for name in TRAINED}
+    plain = _plain(recipe)
+    return _digest({name: plain[name] for name in TRAINED})
+
+
+def learning_hash(recipe: Recipe, learner: LearningFields) -> str:
+    """Identifies what shapes a learner: how it is configured, the data, and which episodes are held out."""
+    fraction = recipe.training.validation_fraction if recipe.training else 0.0
+    return _digest({"seed": recipe.seed, "data": _plain(recipe)["data"], "held_out": fraction, "self": _plain(learner)})
+
+
+def _plain(section: Section) -> dict[str, Any]:
+    """A section as JSON, each component with all its own fields."""
+    return section.model_dump(mode="json", serialize_as_any=True)
+
+
+def _digest(parts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from ttf.interfaces.decoder import Plan
+from ttf.interfaces.decoder import Decoder, Plan
 from ttf.sampling import Sampling, draw
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.model import SequenceModel, State
 
@@ -50,6 +52,51 @@ class BeamSettings:
     stop: Literal["end", "reference"]
     """`end`: a plan that predicts the end of the episode earns nothing more. `reference`: as published, the stop
     token and dead bins are tokens like any other, in every column."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """R candidates of transition ``t``, whose actions are chosen and whose score is wanted."""
+
+    t: int
+    """0 for the first transition of the plan."""
+
+    tokens: Tensor
+    """Observation and action (R, O + A)."""
+
+    reward: Tensor
+    """Expected reward (R,), 0 where the plan has ended."""
+
+    value: Tensor
+    """Expected value after it (R,), 0 where the plan has ended."""
+
+    ended: Tensor
+    """Whether the plan has reached the end of the episode (R,) bool."""
+
+
+def predicted_return(candidates: Candidates, discount: float) -> Tensor:
+    """What the model expects of the transition and of all that follows, (R,)."""
+    return candidates.reward + discount * candidates.value
+
+
+@dataclass(frozen=True)
+class Score:
+    """After transition t a plan scores its rewards before it, and ``discount ** t`` times a term of its own.
+
+    The defaults make the published score: discounted rewards, and the discounted value after the last one.
+    """
+
+    term: Callable[[Candidates, float], Tensor] = predicted_return
+    """Terms (R,) of candidates for a discount factor; what it says of plans that have ended does not count."""
+
+    rewards: bool = True
+    """Whether the expected rewards of the transitions before count."""
+
+    every_step: bool = False
+    """Whether the terms of the transitions before count."""
+
+
+PUBLISHED = Score()
 
 
 class Reader:
@@ -97,21 +144,29 @@ class _Rows:
     """What a search remembers of every row beside its tokens."""
 
     returns: Tensor  # (R,) discounted sum of the predicted rewards
-    score: Tensor  # (R,) the same and the discounted value after them
+    terms: Tensor  # (R,) discounted sum of the score's terms, where those of every step count
+    score: Tensor  # (R,)
     ended: Tensor  # (R,) bool: the plan has reached the end of the episode
 
     def select(self, rows: Tensor) -> _Rows:
-        return _Rows(*(x.index_select(0, rows) for x in (self.returns, self.score, self.ended)))
+        return _Rows(*(x.index_select(0, rows) for x in (self.returns, self.terms, self.score, self.ended)))
 
 
 class BeamSearch:
-    """One search engine for every decoder."""
+    """One search engine for every decoder; ``score`` is what it maximises."""
 
-    def __init__(self, model: SequenceModel, discretizer: Discretizer, settings: BeamSettings) -> None:
+    def __init__(
+        self,
+        model: SequenceModel,
+        discretizer: Discretizer,
+        settings: BeamSettings,
+        score: Score = PUBLISHED,
+    ) -> None:
         self.model = model
         self.discretizer = discretizer
         self.layout = model.layout
         self.settings = settings
+        self.score = score
         self._forbidden = self._forbidden_tokens()
 
     def uniforms_shape(self, contexts: int) -> tuple[int, int, int, int]:
@@ -135,7 +190,7 @@ class BeamSearch:
         settings, contexts = self.settings, len(context)
         reader = Reader(self.model, context, settings)
         zeros = uniforms.new_zeros(contexts)
-        rows = _Rows(zeros, zeros, zeros.bool())
+        rows = _Rows(zeros, zeros, zeros, zeros.bool())
         for t in range(settings.horizon):
             reader.logits()  # read once per beam, not once per candidate
             parents = self._parents(len(rows.score) // contexts, contexts, context.device)
@@ -167,10 +222,15 @@ class BeamSearch:
 
     def _score(self, reader: Reader, rows: _Rows, t: int) -> None:
         """Write reward and value greedily; score rows by their expectations."""
+        acted = reader.tokens[:, -self.layout.reward :]
         reward, value = (self._predict(reader, rows, column) for column in (self.layout.reward, self.layout.value))
         discount = self.settings.discount
+        candidates = Candidates(t, acted, reward, value, rows.ended)
+        term = self.score.term(candidates, discount).to(reward.dtype).masked_fill(rows.ended, 0.0)
+        terms = rows.terms + discount**t * term
+        rows.score = rows.returns + terms if self.score.rewards else terms
+        rows.terms = terms if self.score.every_step else rows.terms
         rows.returns = rows.returns + discount**t * reward
-        rows.score = rows.returns + discount ** (t + 1) * value
 
     def _predict(self, reader: Reader, rows: _Rows, column: int) -> Tensor:
         """Write the likeliest token of a column; its expected value (R,), 0 where the plan has ended."""
@@ -209,3 +269,21 @@ class BeamSearch:
         best = scores.view(contexts, -1).topk(self.settings.beam_width, dim=1).indices
         first = torch.arange(contexts, device=scores.device).unsqueeze(1) * (len(scores) // contexts)
         return (first + best).flatten()
+
+
+class BeamDecoder(Decoder):
+    """Plans with the engine."""
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        discretizer: Discretizer,
+        settings: BeamSettings,
+        score: Score = PUBLISHED,
+    ) -> None:
+        self.search = BeamSearch(model, discretizer, settings, score)
+
+    def plan(self, context: Tensor, generator: torch.Generator) -> Plan:
+        """Plan from contexts (B, n * D + O) int64."""
+        uniforms = torch.rand(self.search.uniforms_shape(len(context)), generator=generator)
+        return self.search.plan(context, uniforms.to(context.device))

@@ -107,7 +107,7 @@ def test_sums_of_rewards_that_float32_cannot_hold_are_refused_with_their_place(
 
 def test_whole_episodes_are_held_out_and_none_is_lost() -> None:
     rows = make_rows([episode(2 + i, seed=i) for i in range(10)], LAYOUT, Recorded())
-    training, held_out = split(rows, 0.25, seed=3)
+    training, held_out = map(rows.select, split(10, 0.25, seed=3))
     assert len(training.lengths) == 7
     assert len(held_out.lengths) == 3
     together = np.concatenate([training.values, held_out.values])
@@ -115,15 +115,13 @@ def test_whole_episodes_are_held_out_and_none_is_lost() -> None:
 
 
 def test_some_episode_always_stays_to_be_trained_on() -> None:
-    rows = make_rows([episode(2 + i, seed=i) for i in range(3)], LAYOUT, Recorded())
-    training, held_out = split(rows, 0.99, seed=3)
-    assert (len(training.lengths), len(held_out.lengths)) == (1, 2)
+    training, held_out = split(3, 0.99, seed=3)
+    assert (len(training), len(held_out)) == (1, 2)
 
 
 def test_a_single_episode_cannot_be_split() -> None:
-    rows = make_rows([episode(5)], LAYOUT, Recorded())
     with pytest.raises(DataError, match=r"the data has a single episode; set training.validation_fraction to 0"):
-        split(rows, 0.1, seed=0)
+        split(1, 0.1, seed=0)
 
 
 @settings(max_examples=60, deadline=None)

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ttf.interfaces.critic import Critic
     from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.learner import Learner
     from ttf.interfaces.progress import Progress, Task
 
 
@@ -162,7 +164,9 @@ class HomingPolicy(Policy):
 class HomingConfig(BaselineConfig):
     kind: Literal["homing"] = "homing"
 
-    def build(self, source: DataSource, environment: Environment) -> Policy:
+    def build(
+        self, source: DataSource, environment: Environment, *, learner: Learner | None, critic: Critic | None
+    ) -> Policy:
         return HomingPolicy()
 
 

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from ttf import interop
-from ttf.search import BeamSearch
+from ttf.search import BeamDecoder, BeamSearch
 from ttf_plugins.beam_search import BeamSearchConfig
-from ttf_plugins.beam_search.beam_search import BeamSearchDecoder
 from ttf_plugins.gpt import GPTConfig
 from ttf_plugins.quantile import QuantileConfig
 
@@ -44,7 +43,7 @@ def published_search(theirs: dict[str, torch.Tensor]) -> BeamSearch:
         stop="reference",
     )
     decoder = settings.build(model.eval(), discretizer, discount=float(theirs["discount"]))
-    assert isinstance(decoder, BeamSearchDecoder)
+    assert isinstance(decoder, BeamDecoder)
     return decoder.search
 
 

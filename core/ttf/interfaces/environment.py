@@ -39,6 +39,9 @@ class FloorPlan:
     goal: tuple[int, int] | None = None
     """Columns of the observation that hold the goal's x and y."""
 
+    fixed_goal: tuple[float, float] | None = None
+    """x and y of a goal that is always there."""
+
 
 class Session(ABC):
     """A batch of environments that run one episode each."""

@@ -10,8 +10,10 @@ from ttf.component import BaselineConfig, Component
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ttf.interfaces.critic import Critic
     from ttf.interfaces.data import DataSource
     from ttf.interfaces.environment import Environment
+    from ttf.interfaces.learner import Learner
     from ttf.interfaces.policy import Policy
 
 ttf_api = "1"
@@ -22,7 +24,14 @@ class RandomConfig(BaselineConfig):
 
     kind: Literal["random"] = "random"
 
-    def build(self, source: DataSource, environment: Environment) -> Policy:  # noqa: ARG002  (needs no data)
+    def build(
+        self,
+        source: DataSource,  # noqa: ARG002  (needs no data)
+        environment: Environment,
+        *,
+        learner: Learner | None = None,  # noqa: ARG002
+        critic: Critic | None = None,  # noqa: ARG002
+    ) -> Policy:
         """Make the policy."""
         from ttf_plugins.baselines.random import RandomPolicy
 
@@ -34,7 +43,14 @@ class BehaviourConfig(BaselineConfig):
 
     kind: Literal["behaviour"] = "behaviour"
 
-    def build(self, source: DataSource, environment: Environment) -> Policy:  # noqa: ARG002  (the data knows it)
+    def build(
+        self,
+        source: DataSource,
+        environment: Environment,  # noqa: ARG002  (the data knows it)
+        *,
+        learner: Learner | None = None,  # noqa: ARG002
+        critic: Critic | None = None,  # noqa: ARG002
+    ) -> Policy:
         """Take the policy from the data set.
 
         Raises:

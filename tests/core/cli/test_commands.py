@@ -43,7 +43,7 @@ class Dice(DecoderConfig):
     "What is on them."
     cheat: Literal["no", "maybe"] = "maybe"
     "Whether they are loaded."
-    def build(self, model, discretizer, *, discount):
+    def build(self, model, discretizer, *, discount, critic):
         raise NotImplementedError
 
 @hookimpl

@@ -10,9 +10,8 @@ import torch
 from tests.core.toys import corridor_rows, fitted
 
 from ttf.sampling import Sampling
-from ttf.search import BeamSettings
+from ttf.search import BeamDecoder, BeamSettings
 from ttf_plugins.beam_search import BeamSearchConfig
-from ttf_plugins.beam_search.beam_search import BeamSearchDecoder
 from ttf_plugins.gpt import GPTConfig
 
 ROWS = corridor_rows()
@@ -22,9 +21,9 @@ CONFIG = BeamSearchConfig(horizon=3, beam_width=4, expand=2, context=3)
 CONTEXT = torch.randint(0, DISCRETIZER.bins, (5, 2 * LAYOUT.width + 2), generator=torch.Generator().manual_seed(0))
 
 
-def decoder(config: BeamSearchConfig = CONFIG) -> BeamSearchDecoder:
+def decoder(config: BeamSearchConfig = CONFIG) -> BeamDecoder:
     built = config.build(MODEL, DISCRETIZER, discount=0.9)
-    assert isinstance(built, BeamSearchDecoder)
+    assert isinstance(built, BeamDecoder)
     return built
 
 

@@ -1,0 +1,62 @@
+"""The options that every decoder on top of the search engine has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from ttf.component import DecoderConfig
+
+if TYPE_CHECKING:
+    from ttf.interfaces.model import SequenceModel
+    from ttf.search import BeamSettings
+
+
+class BeamDecoderConfig(DecoderConfig):
+    """A beam search over transitions; what it maximises is the subclass's choice."""
+
+    horizon: Annotated[int, Field(ge=1, le=1000)] = 15
+    """Transitions to plan."""
+
+    beam_width: Annotated[int, Field(ge=1, le=65_536)] = 128
+    """Plans kept after every transition."""
+
+    expand: Annotated[int, Field(ge=1, le=1024)] = 2
+    """Continuations sampled per plan and transition."""
+
+    window: Literal["sliding", "growing"] = "sliding"
+    """`sliding` shows the model the last `context` transitions, re-based at position 0 whenever one is completed,
+    as published; `growing` shows it everything that fits into the model's own context, which is faster."""
+
+    temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Divides the logits."""
+
+    reference_cdf: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """The published cdf filter on actions, ties and all: 0.6 keeps about the top 40 % of the mass."""
+
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Sample actions from the likeliest tokens that hold this much of the mass; null for all."""
+
+    k_act: Annotated[int, Field(ge=1)] | None = None
+    """Sample actions from this many of the likeliest tokens; null for all."""
+
+    stop: Literal["end", "reference"] = "end"
+    """`end`: a plan in which the episode ends earns nothing more; `reference`: the stop token and dead bins are tokens
+    like any other, as published."""
+
+    def settings(self, model: SequenceModel, *, discount: float) -> BeamSettings:
+        """What these options make of the engine for a model."""
+        from ttf.sampling import Sampling
+        from ttf.search import BeamSettings
+
+        shown = model.layout.block(self.context) if self.window == "sliding" else model.block
+        return BeamSettings(
+            horizon=self.horizon,
+            beam_width=self.beam_width,
+            expand=self.expand,
+            limit=min(model.block, shown),
+            discount=discount,
+            sampling=Sampling(self.temperature, self.reference_cdf, self.top_p, self.k_act),
+            stop=self.stop,
+        )
