@@ -16,16 +16,16 @@ from ttf.episodes import Rows, Windows, tokenise
 from ttf.errors import DataError
 from ttf.evaluate import evaluate
 from ttf.interrupts import handled
-from ttf.learn import LearningLoop
+from ttf.learn import learning_loops
 from ttf.prepare import Baseline, Data, load_data, make_baselines, make_critic, make_environment, statistics
 from ttf.recipe import dump
 from ttf.reconstruction import reconstruction
 from ttf.results import summarise
 from ttf.run_dir import read_lines, save_trajectories, write_lines, write_text
-from ttf.runs import create_run, learning_hash, locked, newest_unfinished, training_hash
+from ttf.runs import create_run, locked, newest_unfinished, training_hash
 from ttf.seeds import stream
 from ttf.train import Trainer
-from ttf.transitions import make_transitions
+from ttf.training_state import seeded_weights
 from ttf.versions import git_state, machine, versions
 
 if TYPE_CHECKING:
@@ -36,11 +36,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ttf.checkpoint import Checkpoint
-    from ttf.component import DiscretizerConfig, LearningFields, ModelConfig
+    from ttf.component import DiscretizerConfig, ModelConfig
     from ttf.interfaces.critic import Critic
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
-    from ttf.interfaces.learner import Learner
     from ttf.interfaces.model import SequenceModel
     from ttf.interfaces.policy import Policy
     from ttf.interfaces.progress import Progress
@@ -172,8 +171,7 @@ class Experiment:
         discretizer: Discretizer,
         reporters: list[Reporter],
     ) -> SequenceModel:
-        with torch.random.fork_rng([]):
-            torch.manual_seed(stream(self.recipe.seed, "model"))
+        with seeded_weights(self.recipe.seed, "model"):
             model = config.build(data.rows.layout, discretizer.bins).to(self.device)
         self._update(model={"kind": config.kind, "parameters": sum(p.numel() for p in model.parameters())})
         windows = self._windows(data.rows, discretizer, config.context, "training")
@@ -202,25 +200,10 @@ class Experiment:
         self, critic: Critic | None, baselines: Mapping[str, Baseline], data: Data, reporters: list[Reporter]
     ) -> None:
         """Train what learns from single transitions: the critic, then the baselines."""
-        todo: dict[str, tuple[Learner, LearningFields]] = {}
-        if critic is not None and self.recipe.critic is not None:
-            todo["critic"] = critic, self.recipe.critic
-        todo |= {f"baseline {name}": item.learned for name, item in baselines.items() if item.learned is not None}
-        if not todo:
-            return
-        transitions = make_transitions(data.episodes, self.recipe.data).to(self.device)
-        for name, (learner, config) in todo.items():
-            loop = LearningLoop(
-                learner,
-                transitions,
-                config,
-                name=name,
-                seed=stream(self.recipe.seed, name),
-                folder=self.run_dir.learned(name, key := learning_hash(self.recipe, config)),
-                recipe_hash=key,
-                report=lambda record: _tell(reporters, record),
-            )
-            with self._timed(f"training {name}"):
+        for loop in learning_loops(
+            self.recipe, self.run_dir, data, critic, baselines, lambda record: _tell(reporters, record)
+        ):
+            with self._timed(f"training {loop.name}"):
                 loop.run(self.progress, self.interrupts)
 
     def _planner(

@@ -10,7 +10,9 @@ import torch
 from ttf import checkpoint
 from ttf.checkpoint import Checkpoint
 from ttf.errors import CheckpointError, DivergedError
+from ttf.runs import learning_hash
 from ttf.sampler import Sampler
+from ttf.seeds import stream
 from ttf.training_state import (
     flat_optimizer_state,
     load_optimizer_state,
@@ -19,23 +21,58 @@ from ttf.training_state import (
     random_tensors,
     restore_random_states,
 )
+from ttf.transitions import make_transitions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from torch import Tensor
 
     from ttf.component import LearningFields
+    from ttf.interfaces.critic import Critic
     from ttf.interfaces.learner import Learner, Transitions
     from ttf.interfaces.progress import Progress
     from ttf.interrupts import Interrupts
+    from ttf.prepare import Baseline, Data
+    from ttf.recipe import Recipe
+    from ttf.run_dir import RunDir
 
 RECORD_EVERY = 1000
 """Updates between records."""
 
 SAVE_EVERY = 10_000
 """Updates between checkpoints; the last one is always kept."""
+
+
+def learning_loops(
+    recipe: Recipe,
+    run: RunDir,
+    data: Data,
+    critic: Critic | None,
+    baselines: Mapping[str, Baseline],
+    report: Callable[[Mapping[str, Any]], None],
+) -> Iterator[LearningLoop]:
+    """A loop for everything of a recipe that learns from single transitions: the critic, then the baselines."""
+    todo: dict[str, tuple[Learner, LearningFields]] = {}
+    if critic is not None and recipe.critic is not None:
+        todo["critic"] = critic, recipe.critic
+    todo |= {f"baseline {name}": item.learned for name, item in baselines.items() if item.learned is not None}
+    if not todo:
+        return
+    transitions = make_transitions(data.episodes, recipe.data)
+    for name, (learner, config) in todo.items():
+        key = learning_hash(recipe, config)
+        yield LearningLoop(
+            learner,
+            transitions.to(next(learner.parameters()).device),
+            config,
+            name=name,
+            seed=stream(recipe.seed, name),
+            folder=run.learned(name, key),
+            recipe_hash=key,
+            report=report,
+        )
 
 
 class LearningLoop:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ttf.component import LearnedBaselineConfig
 from ttf.episode_checks import check_episodes
@@ -15,10 +13,12 @@ from ttf.episodes import Rows, make_rows, split
 from ttf.errors import DataError, RecipeError, TtfError
 from ttf.layout import Layout
 from ttf.seeds import stream
+from ttf.training_state import seeded_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    import torch
     from numpy.typing import NDArray
 
     from ttf.interfaces.critic import Critic
@@ -105,7 +105,7 @@ def make_critic(recipe: Recipe, layout: Layout) -> Critic | None:
     """The recipe's critic with fresh weights, if it has one."""
     if recipe.critic is None:
         return None
-    with _seeded(recipe.seed, "critic weights"):
+    with seeded_weights(recipe.seed, "critic"):
         return recipe.critic.build(layout, discount=recipe.data.discount**recipe.data.stride)
 
 
@@ -124,20 +124,12 @@ def make_baselines(
         name = config.kind if number == 1 else f"{config.kind} {number}"
         learned = None
         if isinstance(config, LearnedBaselineConfig):
-            with _seeded(recipe.seed, f"{name} weights"):
+            with seeded_weights(recipe.seed, f"baseline {name}"):
                 learned = config.learner(data.rows.layout).to(device), config
         learner = learned[0] if learned else None
         policy = config.build(data.source, environment, learner=learner, critic=critic)
         baselines[name] = Baseline(policy, learned)
     return baselines
-
-
-@contextmanager
-def _seeded(seed: int, part: str) -> Iterator[None]:
-    """Within, torch's global generator follows from the stream of a part."""
-    with torch.random.fork_rng([]):
-        torch.manual_seed(stream(seed, part))
-        yield
 
 
 def statistics(episodes: Sequence[Episode]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ttf.seeds import stream
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -33,6 +35,14 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, flat: Mapping[str, Te
 def same_tensors(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     """Whether two groups of tensors are equal, wherever they are."""
     return one.keys() == other.keys() and all(torch.equal(one[name].cpu(), other[name].cpu()) for name in one)
+
+
+@contextmanager
+def seeded_weights(seed: int, part: str) -> Iterator[None]:
+    """Within, torch's global generator gives the initial weights of a part of the run that has ``seed``."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(stream(seed, part))
+        yield
 
 
 @contextmanager
