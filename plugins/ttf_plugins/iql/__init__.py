@@ -1,0 +1,66 @@
+"""Implicit Q-learning (Kostrikov et al. 2021), the critic of value-guided planning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from ttf import hookimpl
+from ttf.component import Component, CriticConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ttf.interfaces.critic import Critic
+    from ttf.layout import Layout
+
+ttf_api = "1"
+
+
+class IQLConfig(CriticConfig):
+    """Twin Q-functions and a value function that never ask for the worth of actions that are not in the data.
+
+    Values learn an expectile of `min Q(s, a)` over the actions of the data; Q-functions learn
+    `reward + discount * V(next observation)`. Planners are told the smaller one of the averaged Q-functions.
+    """
+
+    kind: Literal["iql"] = "iql"
+    """Implicit Q-learning."""
+
+    expectile: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """How far values lean towards the best actions of the data; 0.5 is their mean (published: 0.7, AntMaze 0.9)."""
+
+    target_rate: Annotated[float, Field(gt=0, le=1)] = 0.005
+    """Share of the learned Q-functions that their averages take over at every update."""
+
+    hidden: Annotated[int, Field(ge=1, le=4096)] = 256
+    """Units of a hidden layer."""
+
+    layers: Annotated[int, Field(ge=1, le=16)] = 2
+    """Hidden layers of each network."""
+
+    normalise: bool = True
+    """Whether observations are brought to mean 0 and deviation 1; actions are always scaled by their range."""
+
+    policy: bool = False
+    """Whether to train a policy too, for the baseline `iql`: a Gaussian whose mean lies within the range of the data's
+    actions, learned at a rate that falls to 0 as a cosine. It acts with the mean."""
+
+    beta: Annotated[float, Field(ge=0, le=1000)] = 3.0
+    """How strongly the policy prefers better actions; 0 clones the behaviour (published: 3, AntMaze 10)."""
+
+    advantage_clip: Annotated[float, Field(gt=0, le=1e6)] = 100.0
+    """Largest weight `exp(beta * (min Q(s, a) - V(s)))` of an action in the policy's loss."""
+
+    def build(self, layout: Layout, *, discount: float) -> Critic:  # noqa: ARG002  (transitions carry it)
+        """Make the critic with fresh weights."""
+        from ttf_plugins.iql.iql import IQL
+
+        return IQL(self, layout)
+
+
+@hookimpl
+def ttf_components() -> Iterable[type[Component]]:
+    """What this plugin provides."""
+    return [IQLConfig]

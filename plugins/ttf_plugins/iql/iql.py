@@ -1,0 +1,157 @@
+"""The critic ``iql``: networks, losses and the update."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor, nn
+
+from ttf.interfaces.critic import Critic
+from ttf.mlp import mlp
+from ttf.policies import NetworkPolicy
+from ttf.scaling import Scaling
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ttf.interfaces.learner import Transitions
+    from ttf.layout import Layout
+    from ttf_plugins.iql import IQLConfig
+
+
+@final
+class Twins(nn.Module):
+    """Two Q-functions."""
+
+    def __init__(self, layout: Layout, config: IQLConfig) -> None:
+        super().__init__()
+        inputs = layout.observation + layout.action
+        self.both = nn.ModuleList(mlp(inputs, 1, hidden=config.hidden, layers=config.layers) for _ in range(2))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Values (2, ...) of scaled observations and actions (..., O + A)."""
+        return torch.stack([q(inputs).squeeze(-1) for q in self.both])
+
+
+@final
+class GaussianPolicy(nn.Module):
+    """A Gaussian over scaled actions; its mean lies between -1 and 1, its deviation is the same everywhere."""
+
+    def __init__(self, layout: Layout, config: IQLConfig) -> None:
+        super().__init__()
+        self.body = mlp(layout.observation, layout.action, hidden=config.hidden, layers=config.layers)
+        self.log_deviation = nn.Parameter(torch.zeros(layout.action))
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Mean actions (..., A) for scaled observations (..., O)."""
+        mean: Tensor = torch.tanh(self.body(observations))
+        return mean
+
+    def log_likelihood(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Of actions (..., A), all dimensions together: (...)."""
+        log_deviation = self.log_deviation.clamp(-20, 2)
+        distance = (actions - self(observations)) * torch.exp(-log_deviation)
+        densities: Tensor = -0.5 * distance.square() - log_deviation - 0.5 * math.log(2 * math.pi)
+        return densities.sum(-1)
+
+
+@final
+class IQL(Critic):
+    """Implicit Q-learning (facts page, section 1.9).
+
+    All losses of an update are those of the weights before it, so that one backward pass and one step do.
+    """
+
+    def __init__(self, config: IQLConfig, layout: Layout) -> None:
+        super().__init__()
+        self.config = config
+        self.scaling = Scaling(layout)
+        self.v = mlp(layout.observation, 1, hidden=config.hidden, layers=config.layers)
+        self.q = Twins(layout, config)
+        self.averaged_q = deepcopy(self.q).requires_grad_(requires_grad=False)
+        self.gaussian = GaussianPolicy(layout, config) if config.policy else None
+        self._updates = 0
+        self._adam: torch.optim.Adam | None = None
+
+    def prepare(self, transitions: Transitions) -> None:
+        """Learn the scales of observations and actions."""
+        self.scaling.fit(transitions, observations=self.config.normalise)
+
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """One Adam for all networks."""
+        return {"adam": self._optimizer()}
+
+    def _optimizer(self) -> torch.optim.Adam:
+        """Two groups of parameters: those of the values, and those of the policy, if there is one."""
+        if self._adam is None:
+            groups = [[*self.q.parameters(), *self.v.parameters()]]
+            if self.gaussian is not None:
+                groups.append([*self.gaussian.parameters()])
+            parameters = [{"params": group} for group in groups]
+            self._adam = torch.optim.Adam(parameters, lr=self.config.learning_rate, fused=True)
+        return self._adam
+
+    def update(self, batch: Transitions) -> Mapping[str, Tensor]:
+        """A step of everything; returns the losses."""
+        adam = self._optimizer()
+        if self.gaussian is not None:
+            done = self._updates / self.config.updates
+            adam.param_groups[1]["lr"] = self.config.learning_rate * (1 + math.cos(math.pi * done)) / 2
+        losses = self.losses(batch)
+        adam.zero_grad()
+        torch.autograd.backward([*losses.values()])
+        adam.step()
+        with torch.no_grad():
+            torch._foreach_lerp_([*self.averaged_q.parameters()], [*self.q.parameters()], self.config.target_rate)
+        self._updates += 1
+        return losses
+
+    def losses(self, batch: Transitions) -> dict[str, Tensor]:
+        """The losses of a batch, by name; none reaches another one's parameters."""
+        observations, actions = self.scaling.observations(batch.observations), self.scaling.actions(batch.actions)
+        inputs = torch.cat([observations, actions], dim=-1)
+        with torch.no_grad():
+            best = self.averaged_q(inputs).amin(0)
+            following = self.v(self.scaling.observations(batch.next_observations)).squeeze(-1)
+            target = batch.rewards + batch.discounts * following
+        advantages = best - self.v(observations).squeeze(-1)
+        weights = torch.where(advantages.detach() < 0, 1 - self.config.expectile, self.config.expectile)
+        losses = {
+            "value_loss": (weights * advantages.square()).mean(),
+            "q_loss": (self.q(inputs) - target).square().sum(0).mean(),
+        }
+        if self.gaussian is not None:
+            weights = torch.exp(self.config.beta * advantages.detach()).clamp(max=self.config.advantage_clip)
+            losses["policy_loss"] = -(weights * self.gaussian.log_likelihood(observations, actions)).mean()
+        return losses
+
+    def value(self, observations: Tensor) -> Tensor:
+        """V (...) of observations (..., O)."""
+        values: Tensor = self.v(self.scaling.observations(observations)).squeeze(-1)
+        return values
+
+    def action_value(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """The smaller of the averaged Q-functions (...)."""
+        inputs = torch.cat([self.scaling.observations(observations), self.scaling.actions(actions)], dim=-1)
+        values: Tensor = self.averaged_q(inputs).amin(0)
+        return values
+
+    def policy(self) -> NetworkPolicy | None:
+        """The policy, acting with its mean, if the configuration asks for one."""
+        gaussian = self.gaussian
+        if gaussian is None:
+            return None
+        return NetworkPolicy(
+            self, lambda seen: self.scaling.unscaled_actions(gaussian(self.scaling.observations(seen)))
+        )
+
+    def get_extra_state(self) -> Tensor:
+        """How many updates there have been: a part of the module's state."""
+        return torch.tensor(self._updates)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go on from so many updates."""
+        self._updates = int(state)
