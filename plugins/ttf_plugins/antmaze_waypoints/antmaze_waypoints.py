@@ -9,22 +9,20 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
-
-from ttf.errors import DataError
 from ttf.interfaces.data import EnvironmentSpec
 from ttf.maze import solve
 from ttf.minari_store import MinariSource, exists
 from ttf.minari_write import add_once, create
 from ttf.observations import ObservationRule
 from ttf.recording import BATCH, collect
-from ttf.registered import make, registered_ids
+from ttf.registered import make, registered_arguments
 from ttf.spaces import columns, observation_width
 from ttf_plugins.antmaze_waypoints.collect import COLUMNS, run
 from ttf_plugins.antmaze_waypoints.walker import load_walker
 from ttf_plugins.antmaze_waypoints.waypoints import Columns, WaypointPolicy
 
 if TYPE_CHECKING:
+    import gymnasium
     from gymnasium import spaces
 
     from ttf.interfaces.data import DataSource
@@ -72,11 +70,8 @@ def environment_spec(maze: str) -> EnvironmentSpec:
         DataError: AntMaze is not installed.
     """
     identifier = f"AntMaze_{_NAMES[maze]}-v5"
-    if identifier not in registered_ids():
-        message = f"environment {identifier!r} is not installed; it is in the extra 'mujoco'"
-        raise DataError(message)
     start, goal = _ENDS[maze]
-    maze_map = [list(row) for row in gymnasium.registry[identifier].kwargs["maze_map"]]
+    maze_map = [list(row) for row in registered_arguments(identifier)["maze_map"]]
     maze_map[start[0]][start[1]] = "r"
     options = {"continuing_task": False, "include_cfrc_ext_in_observation": False}
     return EnvironmentSpec(identifier, {**options, "maze_map": maze_map, "goal_cell": list(goal)})

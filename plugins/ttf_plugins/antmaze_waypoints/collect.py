@@ -38,16 +38,16 @@ def run(
         for env, seed, cell in zip(environments, seeds[:-1], starts, strict=True)
     ]
     actor = policy.start(len(recordings), seeds[-1])
-    running = recordings
+    running, seen = recordings, np.stack([recording.vector() for recording in recordings])
     while running:
-        actions = actor.act(np.stack([recording.vector() for recording in running]))
+        actions = actor.act(seen)
         ends = np.array([not recording.step(action) for recording, action in zip(running, actions, strict=True)])
         seen = np.stack([recording.vector() for recording in running])
         cut = ~ends & (actor.arrived(seen) | fallen(seen[:, list(COLUMNS.body)]))
         for row in np.flatnonzero(cut):
             running[row].cut_off()
         going = np.flatnonzero(~ends & ~cut)
-        running = [running[row] for row in going]
+        running, seen = [running[row] for row in going], seen[going]
         actor.keep(going)
     return [recording.buffer() for recording in recordings]
 

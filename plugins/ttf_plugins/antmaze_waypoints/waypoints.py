@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from ttf.interfaces.policy import Actor, Policy
+from ttf.maze import RADIUS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ttf.maze import Maze
     from ttf_plugins.antmaze_waypoints.walker import Walker
-
-#: Distance at which AntMaze says that a goal is reached.
-RADIUS = 0.45
 
 #: Places to go are spread over a cell as AntMaze spreads its own goals: by this share of its side, either way.
 _SPREAD = 0.25

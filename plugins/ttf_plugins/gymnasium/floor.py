@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ttf.fixed_goal import FixedGoal
 from ttf.interfaces.environment import FloorPlan
+from ttf.maze import WALL
 from ttf.spaces import columns
 
 if TYPE_CHECKING:
     import gymnasium
 
     from ttf.observations import ObservationRule
-
-#: The value of a wall in a maze's map.
-_WALL = 1
 
 
 def floor_plan(
@@ -28,10 +27,12 @@ def floor_plan(
     position = _position(environment, rule, observation) if maze is not None else None
     if maze is None or position is None:
         return None
-    cells = [(i, j) for i, row in enumerate(maze.maze_map) for j, cell in enumerate(row) if cell == _WALL]
+    cells = [(i, j) for i, row in enumerate(maze.maze_map) for j, cell in enumerate(row) if cell == WALL]
     walls = [(float(x), float(y)) for x, y in (maze.cell_rowcol_to_xy(cell) for cell in cells)]
     goal = columns(rule, environment.observation_space, "desired_goal", (0, 1))
-    return FloorPlan(walls, float(maze.maze_size_scaling), position, cast("tuple[int, int] | None", goal))
+    side, goal_columns = float(maze.maze_size_scaling), cast("tuple[int, int] | None", goal)
+    fixed = (float(environment.goal[0]), float(environment.goal[1])) if isinstance(environment, FixedGoal) else None
+    return FloorPlan(walls, side, position, goal_columns, fixed)
 
 
 def _position(

@@ -44,6 +44,12 @@ class World:
         """Positions (T, 2) of observations (T, O)."""
         return rows[:, list(self.floor.position)]
 
+    def goal(self, item: Trajectory) -> Array | None:
+        """The goal (2,) of an episode, where it is known."""
+        if self.floor.goal is not None:
+            return item.observations[0, list(self.floor.goal)]
+        return None if self.floor.fixed_goal is None else np.array(self.floor.fixed_goal)
+
 
 def world(floor: FloorPlan, trajectories: Sequence[Trajectory]) -> World:
     """The floor plan with limits that show all walls and trajectories.
@@ -155,8 +161,8 @@ def _paint_episode(
     path = scene.positions(item.observations)
     axes.plot(path[:, 0], path[:, 1], color=color, linewidth=width, zorder=3)
     axes.plot(*path[0], marker="o", markersize=4.5, markerfacecolor="white", markeredgecolor=color, zorder=5)
-    if scene.floor.goal is not None:
-        goal = item.observations[0, list(scene.floor.goal)]
+    goal = scene.goal(item)
+    if goal is not None:
         axes.plot(*goal, marker="*", markersize=8, color=color, markeredgecolor="white", markeredgewidth=0.5, zorder=6)
     if success.get((item.policy, item.episode)) is False:
         axes.plot(*path[-1], marker="x", markersize=5, color=color, markeredgewidth=1.4, zorder=6)
@@ -164,7 +170,8 @@ def _paint_episode(
 
 def _legend(scene: World) -> list[Artist]:
     marks = [_mark("o", "start", "white"), _mark("x", "end of a failed episode", INK)]
-    return marks if scene.floor.goal is None else [marks[0], _mark("*", "goal", INK), marks[1]]
+    has_goal = scene.floor.goal is not None or scene.floor.fixed_goal is not None
+    return marks if not has_goal else [marks[0], _mark("*", "goal", INK), marks[1]]
 
 
 def _mark(marker: str, label: str, face: str) -> Artist:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from ttf.interfaces.data import DataSource, Episode
+from ttf.maze import RADIUS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from ttf.interfaces.policy import Policy
     from ttf.observations import ObservationRule
     from ttf_plugins.pointmaze_waypoints.waypoints import Columns
-
-#: Distance to the goal at which PointMaze ends an episode.
-RADIUS = 0.45
 
 
 @final

@@ -202,6 +202,19 @@ def test_the_floor_plan_of_a_maze_has_its_walls_and_where_the_observation_holds_
     assert plan("desired_goal") is None
 
 
+def test_the_floor_plan_of_an_ant_maze_has_its_large_cells_and_its_fixed_goal() -> None:
+    pytest.importorskip("gymnasium_robotics", reason="AntMaze is in the extra 'mujoco'")
+    options = {"maze_map": [[1, 1, 1, 1], [1, "r", 0, 1], [1, 1, 1, 1]], "goal_cell": [1, 2]}
+    environment = GymnasiumEnvironment(
+        EnvironmentSpec("AntMaze_UMaze-v5", {**options, "include_cfrc_ext_in_observation": False}),
+        ObservationRule(("achieved_goal", "observation")),
+    )
+    rows = {4: (-6.0, -2.0, 2.0, 6.0), 0: (-6.0, 6.0), -4: (-6.0, -2.0, 2.0, 6.0)}
+    walls = [(x, float(y)) for y, xs in rows.items() for x in xs]
+    assert environment.floor_plan() == FloorPlan(walls, 4.0, (0, 1), None, (2.0, 0.0))
+    assert environment.observation_width == 29
+
+
 def _options(config: GymnasiumConfig, recorded: EnvironmentSpec | None) -> Mapping[str, Any]:
     environment = config.build(_Source(recorded, ObservationRule(), (3, 1)))
     return {"step_limit": environment.step_limit, "id": environment.id}

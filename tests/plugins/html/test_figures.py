@@ -40,6 +40,18 @@ def test_the_world_is_drawn_as_far_as_walls_and_trajectories_reach() -> None:
     assert (scene.low, scene.high) == ((-0.5, -3.0), (9.0, 1.5))
 
 
+def test_a_goal_that_is_always_there_is_drawn_at_its_place() -> None:
+    columns = FloorPlan(walls=[(0.0, 0.0)], cell=1.0, position=(0, 1), goal=(1, 2))
+    fixed = FloorPlan(walls=[(0.0, 0.0)], cell=1.0, position=(0, 1), fixed_goal=(0.0, 0.0))
+    neither = FloorPlan(walls=[(0.0, 0.0)], cell=1.0, position=(0, 1))
+    first, second, third = (
+        svg(maze.behaviour_picture(maze.world(floor, []), {"a": [walk(3)]}, {})) for floor in (columns, fixed, neither)
+    )
+    assert first == second  # the walk starts at the origin, and its goal columns say that too
+    assert "<!-- goal -->" in second
+    assert "<!-- goal -->" not in third
+
+
 def test_plans_are_thinned_evenly_over_the_episode() -> None:
     assert [t for t, _ in walk(100, 100).some_plans(12)] == list(range(0, 100, 9))
     assert [t for t, _ in walk(100, 3).some_plans(12)] == [0, 1, 2]

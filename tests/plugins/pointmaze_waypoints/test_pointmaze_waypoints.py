@@ -19,7 +19,6 @@ import minari
 from ttf.episode_checks import check_episodes
 from ttf.errors import DataError, ResourceError
 from ttf.interfaces.data import EnvironmentSpec
-from ttf.maze import solve
 from ttf.registered import make
 from ttf_plugins.gymnasium import GymnasiumConfig
 from ttf_plugins.pointmaze_waypoints import PointMazeWaypointsConfig
@@ -282,22 +281,6 @@ def test_observation_dims_out_of_range_are_refused_before_anything_is_collected(
     with pytest.raises(DataError, match=r"^observation_dims: 6 is out of range; an observation has 6 dimensions$"):
         PointMazeWaypointsConfig(observation_dims=[6]).build(seed=0, progress=_Bar())
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["Open", "UMaze", "Medium", "Large"])
-def test_waypoints_lead_from_every_cell_to_every_other_without_entering_a_wall(name: str) -> None:
-    environment: Any = make(EnvironmentSpec(f"PointMaze_{name}-v3")).unwrapped
-    maze = solve(environment.maze)
-    walls = np.array(environment.maze.maze_map) == 1
-    free = np.argwhere(~walls)
-    centres = np.array([environment.maze.cell_rowcol_to_xy(cell) for cell in free])
-    np.testing.assert_array_equal(maze.cells(centres), free)
-    for goal in centres:
-        at = centres.copy()
-        for _ in range(len(free)):
-            at = maze.waypoints(at, np.broadcast_to(goal, at.shape))
-            assert not walls[*maze.cells(at).T].any()
-        np.testing.assert_array_equal(at, np.broadcast_to(goal, at.shape))
 
 
 @pytest.mark.usefixtures("store")
