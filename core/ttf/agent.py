@@ -29,7 +29,7 @@ class ClipCounter:
 
 
 class PlanningPolicy(Policy):
-    """Plans again and again, a receding horizon (facts page, section 1.6).
+    """Plans again and again, a receding horizon (facts page, section 1.6); acts once per transition.
 
     Args:
         decoder: the planner.
@@ -37,10 +37,6 @@ class PlanningPolicy(Policy):
         environment: whose action bounds clip the planned actions.
         context: transitions the planner sees, the one being planned among them.
         plan_every: transitions between plans; a plan that is used up is renewed earlier.
-        stride: environment steps of a transition, for which an action is held.
-        discount: per environment step, of the rewards while an action is held.
-        reward_scale: what a reward is multiplied by before the planner hears of it.
-        reward_shift: what is added then.
     """
 
     def __init__(
@@ -51,23 +47,17 @@ class PlanningPolicy(Policy):
         *,
         context: int,
         plan_every: int = 1,
-        stride: int = 1,
-        discount: float = 1.0,
-        reward_scale: float = 1.0,
-        reward_shift: float = 0.0,
     ) -> None:
         self.decoder = decoder
         self.discretizer = discretizer
         self.low, self.high = environment.action_low, environment.action_high
         self.past = context - 1
         self.plan_every = plan_every
-        self.stride, self.discount = stride, discount
-        self.reward_scale, self.reward_shift = reward_scale, reward_shift
         self.clips = ClipCounter()
 
     def start(self, batch: int, seed: int) -> Actor:
         """An actor for ``batch`` episodes."""
-        return _HoldingActor(_PlanningActor(self, batch, torch.Generator().manual_seed(seed)), self)
+        return _PlanningActor(self, batch, torch.Generator().manual_seed(seed))
 
 
 class _PlanningActor(Actor):
@@ -122,32 +112,3 @@ class _PlanningActor(Actor):
 
     def _decode(self, tokens: Tensor, at: int) -> NDArray[np.float32]:
         return self._discretizer.decode(tokens, at).cpu().numpy().astype(np.float32)
-
-
-class _HoldingActor(Actor):
-    """Holds the planner's actions for a transition each, and tells it what the transition earned."""
-
-    def __init__(self, actor: Actor, policy: PlanningPolicy) -> None:
-        self._actor, self._policy = actor, policy
-        self._held = 0
-        self._action = self._reward = np.zeros(0, dtype=np.float32)
-
-    def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.imagined = None
-        if self._held == 0:
-            self._action = self._actor.act(observations)
-            self._reward = np.zeros(len(observations), dtype=np.float32)
-            self.imagined = self._actor.imagined
-        return self._action
-
-    def observe(self, rewards: NDArray[np.float32]) -> None:
-        policy = self._policy
-        earned = policy.reward_scale * rewards + policy.reward_shift
-        self._reward = self._reward + np.float32(policy.discount**self._held) * earned.astype(np.float32)
-        self._held = (self._held + 1) % policy.stride
-        if self._held == 0:
-            self._actor.observe(self._reward)
-
-    def keep(self, rows: NDArray[np.int64]) -> None:
-        self._actor.keep(rows)
-        self._action, self._reward = self._action[rows], self._reward[rows]

@@ -15,6 +15,7 @@ from ttf.device import resolve_device
 from ttf.episodes import Rows, Windows, tokenise
 from ttf.errors import DataError
 from ttf.evaluate import evaluate
+from ttf.holding import HoldingPolicy
 from ttf.interrupts import handled
 from ttf.learn import learning_loops
 from ttf.prepare import Baseline, Data, load_data, make_baselines, make_critic, make_environment, statistics
@@ -104,8 +105,11 @@ class Experiment:
             planner = self._planner(model, discretizer, critic, environment)
         if environment is not None and self.recipe.evaluation is not None:
             with self._timed("evaluation"):
-                policies = {name: baseline.policy for name, baseline in baselines.items()}
-                self._evaluate(self.recipe.evaluation, {**planner, **policies}, environment, reporters)
+                policies: dict[str, Policy] = {
+                    name: HoldingPolicy(policy, self.recipe.data) for name, policy in planner.items()
+                }
+                policies |= {name: baseline.policy for name, baseline in baselines.items()}
+                self._evaluate(self.recipe.evaluation, policies, environment, reporters)
             self._count_clips(planner)
         self._finish(reporters)
 
@@ -223,10 +227,6 @@ class Experiment:
             environment,
             context=config.context,
             plan_every=config.plan_every,
-            stride=data.stride,
-            discount=data.discount,
-            reward_scale=data.reward_scale,
-            reward_shift=data.reward_shift,
         )
         return {config.kind: policy}
 

@@ -195,6 +195,10 @@ class BaselineConfig(Component):
     slot = "baselines"
     requires: ClassVar[tuple[str, ...]] = ("environment", "evaluation")
 
+    per_transition: ClassVar[bool] = False
+    """Whether the policy was learned from transitions, so that each of its actions is clipped to the environment's
+    bounds and held for `data.stride` steps; others act at every step."""
+
     @abstractmethod
     def build(
         self, source: DataSource, environment: Environment, *, learner: Learner | None, critic: Critic | None
@@ -215,6 +219,8 @@ class BaselineConfig(Component):
 
 class LearnedBaselineConfig(LearningFields, BaselineConfig):
     """A policy that must be trained first."""
+
+    per_transition: ClassVar[bool] = True
 
     @abstractmethod
     def learner(self, layout: Layout) -> Learner:

@@ -1,4 +1,4 @@
-"""Policies made of others' parts: of a network, and kept within an environment's bounds."""
+"""Policies made of something else: of a network, or of another policy and an environment's bounds."""
 
 from __future__ import annotations
 
@@ -23,22 +23,10 @@ class NetworkPolicy(Policy):
     Args:
         module: whose device computes.
         act: actions (B, A) for observations (B, O).
-        low: the smallest actions (A,); none smaller are taken.
-        high: the largest ones.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        act: Callable[[Tensor], Tensor],
-        low: NDArray[np.float32] | float = -np.inf,
-        high: NDArray[np.float32] | float = np.inf,
-    ) -> None:
-        self._module, self._act, self._low, self._high = module, act, low, high
-
-    def bounded(self, low: NDArray[np.float32], high: NDArray[np.float32]) -> NetworkPolicy:
-        """The same policy with other bounds."""
-        return NetworkPolicy(self._module, self._act, low, high)
+    def __init__(self, module: nn.Module, act: Callable[[Tensor], Tensor]) -> None:
+        self._module, self._act = module, act
 
     def start(self, batch: int, seed: int) -> Actor:  # noqa: ARG002  (nothing is random, rows are all alike)
         """An actor."""
@@ -48,9 +36,8 @@ class NetworkPolicy(Policy):
     def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """Actions (B, A) for observations (B, O)."""
         device = next(self._module.parameters()).device
-        actions = self._act(torch.from_numpy(np.ascontiguousarray(observations, dtype=np.float32)).to(device))
-        bounded: NDArray[np.float32] = actions.cpu().numpy().clip(self._low, self._high).astype(np.float32)
-        return bounded
+        seen = torch.from_numpy(np.ascontiguousarray(observations, dtype=np.float32)).to(device)
+        return self._act(seen).cpu().numpy().astype(np.float32)
 
 
 @final
@@ -66,3 +53,32 @@ class _NetworkActor(Actor):
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Rows are all alike."""
+
+
+@final
+class BoundedPolicy(Policy):
+    """Takes the nearest action between the bounds (A,) where a policy would go beyond."""
+
+    def __init__(self, policy: Policy, low: NDArray[np.float32], high: NDArray[np.float32]) -> None:
+        self.policy, self.low, self.high = policy, low, high
+
+    def start(self, batch: int, seed: int) -> Actor:
+        """An actor for ``batch`` episodes."""
+        return _BoundedActor(self.policy.start(batch, seed), self.low, self.high)
+
+
+@final
+class _BoundedActor(Actor):
+    def __init__(self, actor: Actor, low: NDArray[np.float32], high: NDArray[np.float32]) -> None:
+        self._actor, self._low, self._high = actor, low, high
+
+    def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        actions = self._actor.act(observations)
+        self.imagined = self._actor.imagined
+        return actions.clip(self._low, self._high)
+
+    def observe(self, rewards: NDArray[np.float32]) -> None:
+        self._actor.observe(rewards)
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        self._actor.keep(rows)

@@ -11,7 +11,9 @@ from ttf.component import LearnedBaselineConfig
 from ttf.episode_checks import check_episodes
 from ttf.episodes import Rows, make_rows, split
 from ttf.errors import DataError, RecipeError, TtfError
+from ttf.holding import HoldingPolicy
 from ttf.layout import Layout
+from ttf.policies import BoundedPolicy
 from ttf.seeds import stream
 from ttf.training_state import seeded_weights
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from ttf.component import BaselineConfig
     from ttf.interfaces.critic import Critic
     from ttf.interfaces.data import DataSource, Episode
     from ttf.interfaces.environment import Environment
@@ -101,6 +104,15 @@ class Baseline:
     """What must be trained before the policy acts, and how."""
 
 
+def named_baselines(recipe: Recipe) -> dict[str, BaselineConfig]:
+    """The recipe's baselines by kind; the second of a kind is called ``kind 2``."""
+    named: dict[str, BaselineConfig] = {}
+    for index, config in enumerate(recipe.baselines):
+        number = 1 + sum(earlier.kind == config.kind for earlier in recipe.baselines[:index])
+        named[config.kind if number == 1 else f"{config.kind} {number}"] = config
+    return named
+
+
 def make_critic(recipe: Recipe, layout: Layout) -> Critic | None:
     """The recipe's critic with fresh weights, if it has one."""
     if recipe.critic is None:
@@ -112,22 +124,23 @@ def make_critic(recipe: Recipe, layout: Layout) -> Critic | None:
 def make_baselines(
     recipe: Recipe, data: Data, environment: Environment, critic: Critic | None, device: torch.device
 ) -> dict[str, Baseline]:
-    """The recipe's baselines by kind; the second of a kind is called ``kind 2``.
+    """The recipe's baselines by name.
 
     Raises:
         DataError: the data cannot provide one.
         RecipeError: one does not fit the critic.
     """
     baselines: dict[str, Baseline] = {}
-    for index, config in enumerate(recipe.baselines):
-        number = 1 + sum(earlier.kind == config.kind for earlier in recipe.baselines[:index])
-        name = config.kind if number == 1 else f"{config.kind} {number}"
+    for name, config in named_baselines(recipe).items():
         learned = None
         if isinstance(config, LearnedBaselineConfig):
             with seeded_weights(recipe.seed, f"baseline {name}"):
                 learned = config.learner(data.rows.layout).to(device), config
         learner = learned[0] if learned else None
         policy = config.build(data.source, environment, learner=learner, critic=critic)
+        if config.per_transition:
+            bounded = BoundedPolicy(policy, environment.action_low, environment.action_high)
+            policy = HoldingPolicy(bounded, recipe.data)
         baselines[name] = Baseline(policy, learned)
     return baselines
 

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from ttf.agent import PlanningPolicy
 from ttf.episodes import make_rows
+from ttf.holding import HoldingPolicy
 from ttf.interfaces.decoder import Decoder, Plan
+from ttf.interfaces.policy import Policy
 
 ROWS = corridor_rows()
 LAYOUT, DISCRETIZER = ROWS.layout, fitted(ROWS)
@@ -60,12 +62,14 @@ def decoded_action(token: int) -> float:
     return float(DISCRETIZER.decode(torch.tensor([token]), 2))
 
 
-def policy(decoder: Decoder, context: int = 4, plan_every: int = 1, stride: int = 1) -> PlanningPolicy:
+def policy(decoder: Decoder, context: int = 4, plan_every: int = 1) -> PlanningPolicy:
     environment = CorridorEnvironment()
     environment.action_low, environment.action_high = np.array([-0.5], np.float32), np.array([0.3], np.float32)
-    return PlanningPolicy(
-        decoder, DISCRETIZER, environment, context=context, plan_every=plan_every, stride=stride, discount=0.9
-    )
+    return PlanningPolicy(decoder, DISCRETIZER, environment, context=context, plan_every=plan_every)
+
+
+def held(policy: Policy, stride: int) -> HoldingPolicy:
+    return HoldingPolicy(policy, CorridorData(stride=stride, discount=0.9))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -120,29 +124,29 @@ def test_past_values_are_the_highest_even_where_returns_exceed_a_million() -> No
 
 def test_an_action_is_held_for_a_stride_and_its_rewards_are_summed() -> None:
     decoder, random = Recording(horizon=2), np.random.default_rng(0)
-    actor = policy(decoder, context=3, stride=3).start(2, seed=0)
+    actor = held(policy(decoder, context=3), 3).start(2, seed=0)
     episodes = [Past(row) for row in range(2)]
     for _ in range(4):
         first = random.normal(size=(2, 2)).astype(np.float32)
         rewards = random.normal(-2, 2, size=(3, 2)).astype(np.float32)
-        held = []
+        acts = []
         for step in range(3):
-            held.append(actor.act(first if step == 0 else random.normal(size=(2, 2)).astype(np.float32)))
+            acts.append(actor.act(first if step == 0 else random.normal(size=(2, 2)).astype(np.float32)))
             assert (actor.imagined is None) == (step > 0)
             actor.observe(rewards[step])
         assert decoder.contexts.pop().tolist() == [
             one.tokens(seen, 2) for one, seen in zip(episodes, first, strict=True)
         ]
         assert decoder.contexts == []
-        np.testing.assert_array_equal(held, [held[0]] * 3)
+        np.testing.assert_array_equal(acts, [acts[0]] * 3)
         total = rewards[0] + np.float32(0.9) * rewards[1] + np.float32(0.81) * rewards[2]
-        for one, seen, action, reward in zip(episodes, first, held[0][:, 0], total, strict=True):
+        for one, seen, action, reward in zip(episodes, first, acts[0][:, 0], total, strict=True):
             one.transitions.append((seen, float(action), float(reward)))
 
 
 def test_episodes_may_drop_out_while_an_action_is_held() -> None:
     decoder = Recording(horizon=1)
-    actor = policy(decoder, context=2, stride=2).start(3, seed=0)
+    actor = held(policy(decoder, context=2), 2).start(3, seed=0)
     observations = np.arange(6, dtype=np.float32).reshape(3, 2)
     actions = actor.act(observations)
     actor.observe(np.array([-1, -2, -3], np.float32))

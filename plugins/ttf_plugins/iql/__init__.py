@@ -1,18 +1,22 @@
-"""Implicit Q-learning (Kostrikov et al. 2021), the critic of value-guided planning."""
+"""Implicit Q-learning (Kostrikov et al. 2021): a critic for value-guided planning, and its policy as a baseline."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from ttf import hookimpl
-from ttf.component import Component, CriticConfig
+from ttf.component import BaselineConfig, Component, CriticConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ttf.interfaces.critic import Critic
+    from ttf.interfaces.data import DataSource
+    from ttf.interfaces.environment import Environment
+    from ttf.interfaces.learner import Learner
+    from ttf.interfaces.policy import Policy
     from ttf.layout import Layout
 
 ttf_api = "1"
@@ -60,7 +64,34 @@ class IQLConfig(CriticConfig):
         return IQL(self, layout)
 
 
+class IQLPolicyConfig(BaselineConfig):
+    """The policy that the critic has learned beside its values; `critic.policy` must be true."""
+
+    requires: ClassVar[tuple[str, ...]] = ("environment", "evaluation", "critic")
+    per_transition: ClassVar[bool] = True
+
+    kind: Literal["iql"] = "iql"
+    """The critic's own policy."""
+
+    def build(
+        self,
+        source: DataSource,  # noqa: ARG002  (the critic has seen it)
+        environment: Environment,  # noqa: ARG002  (its bounds are kept for it)
+        *,
+        learner: Learner | None = None,  # noqa: ARG002
+        critic: Critic | None = None,
+    ) -> Policy:
+        """Take the critic's policy.
+
+        Raises:
+            RecipeError: there is no critic, or it learns none.
+        """
+        from ttf_plugins.iql.baseline import policy_of
+
+        return policy_of(critic)
+
+
 @hookimpl
 def ttf_components() -> Iterable[type[Component]]:
     """What this plugin provides."""
-    return [IQLConfig]
+    return [IQLConfig, IQLPolicyConfig]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from functools import cached_property
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -74,7 +75,6 @@ class IQL(Critic):
         self.averaged_q = deepcopy(self.q).requires_grad_(requires_grad=False)
         self.gaussian = GaussianPolicy(layout, config) if config.policy else None
         self._updates = 0
-        self._adam: torch.optim.Adam | None = None
 
     def prepare(self, transitions: Transitions) -> None:
         """Learn the scales of observations and actions."""
@@ -82,28 +82,25 @@ class IQL(Critic):
 
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
         """One Adam for all networks."""
-        return {"adam": self._optimizer()}
+        return {"adam": self._adam}
 
-    def _optimizer(self) -> torch.optim.Adam:
+    @cached_property
+    def _adam(self) -> torch.optim.Adam:
         """Two groups of parameters: those of the values, and those of the policy, if there is one."""
-        if self._adam is None:
-            groups = [[*self.q.parameters(), *self.v.parameters()]]
-            if self.gaussian is not None:
-                groups.append([*self.gaussian.parameters()])
-            parameters = [{"params": group} for group in groups]
-            self._adam = torch.optim.Adam(parameters, lr=self.config.learning_rate, fused=True)
-        return self._adam
+        groups = [{"params": [*self.q.parameters(), *self.v.parameters()]}]
+        if self.gaussian is not None:
+            groups.append({"params": [*self.gaussian.parameters()]})
+        return torch.optim.Adam(groups, lr=self.config.learning_rate, fused=True)
 
     def update(self, batch: Transitions) -> Mapping[str, Tensor]:
         """A step of everything; returns the losses."""
-        adam = self._optimizer()
         if self.gaussian is not None:
             done = self._updates / self.config.updates
-            adam.param_groups[1]["lr"] = self.config.learning_rate * (1 + math.cos(math.pi * done)) / 2
+            self._adam.param_groups[1]["lr"] = self.config.learning_rate * (1 + math.cos(math.pi * done)) / 2
         losses = self.losses(batch)
-        adam.zero_grad()
+        self._adam.zero_grad()
         torch.autograd.backward([*losses.values()])
-        adam.step()
+        self._adam.step()
         with torch.no_grad():
             torch._foreach_lerp_([*self.averaged_q.parameters()], [*self.q.parameters()], self.config.target_rate)
         self._updates += 1
