@@ -1,4 +1,4 @@
-"""The options that every decoder on top of the search engine has."""
+"""The options that decoders on top of a search engine have."""
 
 from __future__ import annotations
 
@@ -13,17 +13,11 @@ if TYPE_CHECKING:
     from ttf.search import BeamSettings
 
 
-class BeamDecoderConfig(DecoderConfig):
-    """A beam search over transitions; what it maximises is the subclass's choice."""
+class SearchDecoderConfig(DecoderConfig):
+    """Any beam search."""
 
     horizon: Annotated[int, Field(ge=1, le=1000)] = 15
     """Transitions to plan."""
-
-    beam_width: Annotated[int, Field(ge=1, le=65_536)] = 128
-    """Plans kept after every transition."""
-
-    expand: Annotated[int, Field(ge=1, le=1024)] = 2
-    """Continuations sampled per plan and transition."""
 
     window: Literal["sliding", "growing"] = "sliding"
     """`sliding` shows the model the last `context` transitions, re-based at position 0 whenever one is completed,
@@ -31,6 +25,24 @@ class BeamDecoderConfig(DecoderConfig):
 
     temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Divides the logits."""
+
+    stop: Literal["end", "reference"] = "end"
+    """`end`: nothing counts after the end of an episode; `reference`: the stop token and dead bins are tokens like any
+    other, as published."""
+
+    def limit(self, model: SequenceModel) -> int:
+        """Tokens that a model is shown at most."""
+        return min(model.block, model.layout.block(self.context)) if self.window == "sliding" else model.block
+
+
+class BeamDecoderConfig(SearchDecoderConfig):
+    """A beam search over transitions; what it maximises is the subclass's choice."""
+
+    beam_width: Annotated[int, Field(ge=1, le=65_536)] = 128
+    """Plans kept after every transition."""
+
+    expand: Annotated[int, Field(ge=1, le=1024)] = 2
+    """Continuations sampled per plan and transition."""
 
     reference_cdf: Annotated[float, Field(ge=0, lt=1)] | None = None
     """The published cdf filter on actions, ties and all: 0.6 keeps about the top 40 % of the mass."""
@@ -41,21 +53,16 @@ class BeamDecoderConfig(DecoderConfig):
     k_act: Annotated[int, Field(ge=1)] | None = None
     """Sample actions from this many of the likeliest tokens; null for all."""
 
-    stop: Literal["end", "reference"] = "end"
-    """`end`: a plan in which the episode ends earns nothing more; `reference`: the stop token and dead bins are tokens
-    like any other, as published."""
-
     def settings(self, model: SequenceModel, *, discount: float) -> BeamSettings:
         """What these options make of the engine for a model."""
         from ttf.sampling import Sampling
         from ttf.search import BeamSettings
 
-        shown = model.layout.block(self.context) if self.window == "sliding" else model.block
         return BeamSettings(
             horizon=self.horizon,
             beam_width=self.beam_width,
             expand=self.expand,
-            limit=min(model.block, shown),
+            limit=self.limit(model),
             discount=discount,
             sampling=Sampling(self.temperature, self.reference_cdf, self.top_p, self.k_act),
             stop=self.stop,

@@ -22,6 +22,14 @@ class Sampling:
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Filtered and renormalised probabilities (..., V) of logits (..., V)."""
+        return self.filtered(logits).softmax(-1)
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """Their logarithms (..., V), -inf where a token is filtered out."""
+        return self.filtered(logits).log_softmax(-1)
+
+    def filtered(self, logits: Tensor) -> Tensor:
+        """Logits (..., V) after the temperature and the filters."""
         logits = logits / self.temperature
         if self.reference_cdf is not None:
             logits = filter_reference_cdf(logits, self.reference_cdf)
@@ -29,7 +37,7 @@ class Sampling:
             logits = filter_top_p(logits, self.top_p)
         if self.top_k is not None:
             logits = filter_top_k(logits, self.top_k)
-        return logits.softmax(-1)
+        return logits
 
 
 def filter_top_p(logits: Tensor, top_p: float) -> Tensor:

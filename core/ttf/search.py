@@ -8,50 +8,31 @@ score.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ttf.interfaces.decoder import Decoder, Plan
-from ttf.sampling import Sampling, draw
+from ttf.reader import ROWS_AT_ONCE, Grammar, Reader, SearchSettings
+from ttf.sampling import draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ttf.interfaces.discretizer import Discretizer
-    from ttf.interfaces.model import SequenceModel, State
+    from ttf.interfaces.model import SequenceModel
 
 
-ROWS_AT_ONCE = 8192
-"""Candidates read in one batch: at the published size, each holds about half a megabyte of keys and values."""
-
-
-@dataclass(frozen=True)
-class BeamSettings:
-    """What shapes a search."""
-
-    horizon: int
-    """Transitions to plan, H."""
-
-    beam_width: int
-    """Beams kept after every transition, W."""
+@dataclass(frozen=True, kw_only=True)
+class BeamSettings(SearchSettings):
+    """What shapes a search over transitions; only actions are sampled, all else is greedy."""
 
     expand: int
     """Candidates per beam, E."""
 
-    limit: int
-    """Tokens the model is shown at most; beyond, whole transitions are dropped from the left."""
-
     discount: float
     """Discount factor of rewards and values."""
-
-    sampling: Sampling
-    """How actions are sampled; observations, rewards and values are greedy."""
-
-    stop: Literal["end", "reference"]
-    """`end`: a plan that predicts the end of the episode earns nothing more. `reference`: as published, the stop
-    token and dead bins are tokens like any other, in every column."""
 
 
 @dataclass(frozen=True)
@@ -99,46 +80,6 @@ class Score:
 PUBLISHED = Score()
 
 
-class Reader:
-    """The rows of a search, read by the model no sooner than their next token is asked for."""
-
-    def __init__(self, model: SequenceModel, tokens: Tensor, settings: BeamSettings) -> None:
-        self.tokens = tokens  # (R, length): the context, and what has been written since
-        self._model = model
-        self._limit = settings.limit
-        self._capacity = min(settings.limit, tokens.shape[1] + settings.horizon * model.layout.width)
-        self._first = 0  # the first token shown to the model
-        self._state: State | None = None
-        self._logits: Tensor | None = None
-
-    def logits(self) -> Tensor:
-        """Logits (R, V) of the next token."""
-        if self._logits is None:
-            self._logits = self._read()
-        return self._logits
-
-    def write(self, tokens: Tensor) -> None:
-        """Append a token (R,) to every row."""
-        self.tokens = torch.cat([self.tokens, tokens.unsqueeze(1)], dim=1)
-        self._logits = None
-
-    def select(self, rows: Tensor) -> None:
-        """Go on with rows (R',) of the present ones."""
-        self.tokens = self.tokens.index_select(0, rows)
-        self._state = self._state.select(rows) if self._state is not None else None
-        self._logits = self._logits.index_select(0, rows) if self._logits is not None else None
-
-    def _read(self) -> Tensor:
-        """Show the model what it has not read; where the window moved, all of it again from position 0."""
-        rows, length = self.tokens.shape
-        width = self._model.layout.width
-        first = -(-max(0, length - self._limit) // width) * width
-        if self._state is None or first != self._first:
-            self._first, self._state = first, self._model.start(rows, self._capacity)
-        logits, self._state = self._model.step(self.tokens[:, first + self._state.length :], self._state)
-        return logits[:, -1]
-
-
 @dataclass
 class _Rows:
     """What a search remembers of every row beside its tokens."""
@@ -167,7 +108,7 @@ class BeamSearch:
         self.layout = model.layout
         self.settings = settings
         self.score = score
-        self._forbidden = self._forbidden_tokens()
+        self._grammar = Grammar(discretizer, settings.stop)
 
     def uniforms_shape(self, contexts: int) -> tuple[int, int, int, int]:
         """Shape (H, A, B, W * E) of the random numbers that a plan for ``contexts`` contexts uses."""
@@ -217,7 +158,7 @@ class BeamSearch:
     def _act(self, reader: Reader, rows: _Rows, uniforms: Tensor) -> None:
         """Sample the action tokens with uniforms (A, R)."""
         for column, numbers in zip(range(self.layout.width)[self.layout.actions], uniforms, strict=True):
-            logits = self._masked(reader.logits(), column)
+            logits = self._grammar.masked(reader.logits(), column)
             self._write(reader, rows, draw(self.settings.sampling.probabilities(logits), numbers))
 
     def _score(self, reader: Reader, rows: _Rows, t: int) -> None:
@@ -234,7 +175,7 @@ class BeamSearch:
 
     def _predict(self, reader: Reader, rows: _Rows, column: int) -> Tensor:
         """Write the likeliest token of a column; its expected value (R,), 0 where the plan has ended."""
-        logits = self._masked(reader.logits(), column) / self.settings.sampling.temperature
+        logits = self._grammar.masked(reader.logits(), column) / self.settings.sampling.temperature
         probabilities = logits.softmax(-1)[:, : self.discretizer.bins]
         self._write(reader, rows, logits.argmax(-1))
         return self.discretizer.expectation(probabilities, column).masked_fill(rows.ended, 0.0)
@@ -242,27 +183,12 @@ class BeamSearch:
     def _observe(self, reader: Reader, rows: _Rows) -> None:
         """Write the likeliest next observation, or the end of the episode."""
         for column in range(self.layout.width)[self.layout.observations]:
-            tokens = self._masked(reader.logits(), column).argmax(-1)
-            if column == 0 and self.settings.stop == "end":
-                rows.ended = rows.ended | (tokens == self.discretizer.stop)
+            tokens = self._grammar.masked(reader.logits(), column).argmax(-1)
+            rows.ended = self._grammar.ended(rows.ended, tokens, column)
             self._write(reader, rows, tokens)
 
     def _write(self, reader: Reader, rows: _Rows, tokens: Tensor) -> None:
         reader.write(tokens.masked_fill(rows.ended, self.discretizer.stop))
-
-    def _masked(self, logits: Tensor, column: int) -> Tensor:
-        """Logits without the tokens that cannot stand in a column."""
-        forbidden = self._forbidden[column]
-        return logits if forbidden is None else logits.masked_fill(forbidden, -torch.inf)
-
-    def _forbidden_tokens(self) -> list[Tensor | None]:
-        """Per column the dead bins, and the stop token where an episode cannot end: (V,) bool, None if none."""
-        forbidden = torch.zeros(self.layout.width, self.discretizer.vocabulary, dtype=torch.bool)
-        if self.settings.stop == "end":
-            forbidden[:, : self.discretizer.bins] = ~self.discretizer.live.cpu()
-            forbidden[1:, self.discretizer.stop] = True
-        device = self.discretizer.live.device
-        return [row.to(device) if row.any() else None for row in forbidden]
 
     def _best(self, scores: Tensor, contexts: int) -> Tensor:
         """Flat indices (B * W,) of every context's best candidates, best first."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.model import SequenceModel
+    from ttf.reader import SearchSettings
+    from ttf.sampling import Sampling
     from ttf.search import BeamSettings
 
 
@@ -21,9 +23,8 @@ def cropped(tokens: list[int], limit: int, width: int) -> list[int]:
     return tokens
 
 
-def filtered(logits: Tensor, settings: BeamSettings) -> list[float]:
+def filtered(logits: Tensor, sampling: Sampling) -> list[float]:
     """The published filters (facts page, section 1.6) and a correct top-p, token by token."""
-    sampling = settings.sampling
     logits = logits / sampling.temperature
     if sampling.reference_cdf is not None:
         order = logits.softmax(-1).sort().values.tolist()
@@ -62,6 +63,21 @@ def first_above(probabilities: list[float], uniform: float) -> int:
     return max(j for j, probability in enumerate(probabilities) if probability > 0)
 
 
+def next_logits(
+    model: SequenceModel, discretizer: Discretizer, settings: SearchSettings, row: list[int], column: int
+) -> Tensor:
+    """What the model makes of the end of a row, without the tokens that cannot stand in the column after it."""
+    shown = cropped(row, settings.limit, model.layout.width)
+    logits: Tensor = model(torch.tensor([shown]))[0, -1].clone()
+    if settings.stop == "end":
+        for token in range(discretizer.bins):
+            if not discretizer.live[column, token]:
+                logits[token] = -torch.inf
+        if column > 0:
+            logits[discretizer.stop] = -torch.inf
+    return logits
+
+
 class SlowSearch:
     """Plans for one context."""
 
@@ -69,24 +85,15 @@ class SlowSearch:
         self.model, self.discretizer, self.settings = model, discretizer, settings
         self.layout = model.layout
 
-    def next_logits(self, row: list[int], column: int) -> Tensor:
-        shown = cropped(row, self.settings.limit, self.layout.width)
-        logits: Tensor = self.model(torch.tensor([shown]))[0, -1].clone()
-        if self.settings.stop == "end":
-            for token in range(self.discretizer.bins):
-                if not self.discretizer.live[column, token]:
-                    logits[token] = -torch.inf
-            if column > 0:
-                logits[self.discretizer.stop] = -torch.inf
-        return logits
-
     def continued(self, row: list[int], ended: bool, uniforms: list[float]) -> tuple[list[int], float, float]:
         """The row with an action, a reward and a value; the expected reward and value."""
         expected = []
         for column in range(self.layout.observation, self.layout.width):
-            logits = self.next_logits(row, column)
+            logits = next_logits(self.model, self.discretizer, self.settings, row, column)
             if column < self.layout.reward:
-                token = first_above(filtered(logits, self.settings), uniforms[column - self.layout.observation])
+                token = first_above(
+                    filtered(logits, self.settings.sampling), uniforms[column - self.layout.observation]
+                )
             else:
                 scaled = logits / self.settings.sampling.temperature
                 token = int(scaled.argmax())
@@ -97,7 +104,7 @@ class SlowSearch:
 
     def observed(self, row: list[int], ended: bool) -> tuple[list[int], bool]:
         for column in range(self.layout.observation):
-            token = int(self.next_logits(row, column).argmax())
+            token = int(next_logits(self.model, self.discretizer, self.settings, row, column).argmax())
             if column == 0 and self.settings.stop == "end":
                 ended = ended or token == self.discretizer.stop
             row = [*row, self.discretizer.stop if ended else token]

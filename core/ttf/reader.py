@@ -1,0 +1,103 @@
+"""What all searches share: their settings, the tokens that can stand in a column, and the rows they read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.model import SequenceModel, State
+    from ttf.sampling import Sampling
+
+
+ROWS_AT_ONCE = 8192
+"""Rows read in one batch: at the published size, each holds about half a megabyte of keys and values."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What shapes any search."""
+
+    horizon: int
+    """Transitions to plan, H."""
+
+    beam_width: int
+    """Beams kept, W."""
+
+    limit: int
+    """Tokens the model is shown at most; beyond, whole transitions are dropped from the left."""
+
+    sampling: Sampling
+    """How logits become probabilities."""
+
+    stop: Literal["end", "reference"]
+    """`end`: nothing counts after the end of an episode. `reference`: as published, the stop token and dead bins are
+    tokens like any other, in every column."""
+
+
+class Grammar:
+    """Which tokens can stand in a column: no dead bins, and the stop token only where an episode can end."""
+
+    def __init__(self, discretizer: Discretizer, stop: Literal["end", "reference"]) -> None:
+        self._ends = stop == "end"
+        self._stop = discretizer.stop
+        forbidden = torch.zeros(discretizer.layout.width, discretizer.vocabulary, dtype=torch.bool)
+        if self._ends:
+            forbidden[:, : discretizer.bins] = ~discretizer.live.cpu()
+            forbidden[1:, discretizer.stop] = True
+        device = discretizer.live.device
+        self._forbidden = [row.to(device) if row.any() else None for row in forbidden]  # (V,) each
+
+    def masked(self, logits: Tensor, column: int) -> Tensor:
+        """Logits (..., V) without the tokens that cannot stand in a column."""
+        forbidden = self._forbidden[column]
+        return logits if forbidden is None else logits.masked_fill(forbidden, -torch.inf)
+
+    def ended(self, before: Tensor, tokens: Tensor, column: int) -> Tensor:
+        """Which rows (R,) have reached the end of the episode, with what is now written into a column."""
+        return before | (tokens == self._stop) if self._ends and column == 0 else before
+
+
+class Reader:
+    """The rows of a search, read by the model no sooner than their next token is asked for."""
+
+    def __init__(self, model: SequenceModel, tokens: Tensor, settings: SearchSettings) -> None:
+        self.tokens = tokens  # (R, length): the context, and what has been written since
+        self._model = model
+        self._limit = settings.limit
+        self._capacity = min(settings.limit, tokens.shape[1] + settings.horizon * model.layout.width)
+        self._first = 0  # the first token shown to the model
+        self._state: State | None = None
+        self._logits: Tensor | None = None
+
+    def logits(self) -> Tensor:
+        """Logits (R, V) of the next token."""
+        if self._logits is None:
+            self._logits = self._read()
+        return self._logits
+
+    def write(self, tokens: Tensor) -> None:
+        """Append a token (R,) to every row."""
+        self.tokens = torch.cat([self.tokens, tokens.unsqueeze(1)], dim=1)
+        self._logits = None
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with rows (R',) of the present ones."""
+        self.tokens = self.tokens.index_select(0, rows)
+        self._state = self._state.select(rows) if self._state is not None else None
+        self._logits = self._logits.index_select(0, rows) if self._logits is not None else None
+
+    def _read(self) -> Tensor:
+        """Show the model what it has not read; where the window moved, all of it again from position 0."""
+        rows, length = self.tokens.shape
+        width = self._model.layout.width
+        first = -(-max(0, length - self._limit) // width) * width
+        if self._state is None or first != self._first:
+            self._first, self._state = first, self._model.start(rows, self._capacity)
+        logits, self._state = self._model.step(self.tokens[:, first + self._state.length :], self._state)
+        return logits[:, -1]

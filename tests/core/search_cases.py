@@ -1,0 +1,111 @@
+"""Tiny models, discretizers and settings on which searches are compared with slow, obvious ones."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ttf.interfaces.discretizer import Discretizer
+from ttf.interfaces.model import SequenceModel, State
+from ttf.layout import Layout
+from ttf.sampling import Sampling
+from ttf.search import BeamSettings
+from ttf_plugins.gpt import GPTConfig
+
+
+class Centres(Discretizer):
+    """Random representative values and random dead bins; all a search needs of a discretizer."""
+
+    def __init__(self, layout: Layout, bins: int, generator: torch.Generator) -> None:
+        super().__init__(layout, bins)
+        self.centres = torch.randn(layout.width, bins, generator=generator, dtype=torch.float64)
+        self.live = torch.rand(layout.width, bins, generator=generator) < 0.8
+        self.live[:, 0] = True
+
+    def fit(self, rows: Tensor) -> None:
+        raise NotImplementedError
+
+    def encode(self, values: Tensor, at: int = 0) -> Tensor:
+        raise NotImplementedError
+
+    def decode(self, tokens: Tensor, at: int = 0) -> Tensor:
+        raise NotImplementedError
+
+    def outside(self, values: Tensor, at: int = 0) -> Tensor:
+        raise NotImplementedError
+
+    def expectation(self, probabilities: Tensor, at: int) -> Tensor:
+        return probabilities @ self.centres[at]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Remembers nothing but how much was read."""
+
+    length: int
+
+    def select(self, rows: Tensor) -> Count:
+        return self
+
+
+class Ending(SequenceModel):
+    """Predicts the end of the episode after every transition, and knows nothing else."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.step(tokens, Count(0))[0]
+
+    def start(self, batch: int, capacity: int) -> State:
+        return Count(0)
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        logits = torch.zeros(*tokens.shape, self.bins + 1, dtype=torch.float64)
+        slots = torch.tensor(self.layout.slots(tokens.shape[1], state.length))
+        logits[:, slots == self.layout.value, self.bins] = 100.0
+        return logits, Count(state.length + tokens.shape[1])
+
+    def decayed_parameters(self) -> list[nn.Parameter]:
+        return []
+
+
+def random_case(seed: int) -> tuple[SequenceModel, Discretizer, BeamSettings, int]:
+    """A tiny model with large random weights, a discretizer, settings and a number of past transitions."""
+    choose, generator = random.Random(seed), torch.Generator().manual_seed(seed)
+    layout = Layout(choose.randint(1, 3), choose.randint(1, 2))
+    bins, context = choose.randint(2, 6), choose.randint(2, 4)
+    config = GPTConfig(
+        layers=choose.randint(1, 2),
+        heads=2,
+        width=8,
+        context=context,
+        value_leak=choose.choice(["reference", "blocked"]),
+    )
+    model = config.build(layout, bins).double().eval()
+    for parameter in model.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.5
+    horizon, past = choose.randint(1, 4), choose.randint(0, 4)
+    sliding = choose.random() < 0.5
+    settings = BeamSettings(
+        horizon=horizon,
+        beam_width=choose.randint(1, 4),
+        expand=choose.randint(1, 3),
+        limit=layout.block(choose.randint(2, context)) if sliding else model.block,
+        discount=choose.choice([0.9, 0.99, 1.0]),
+        sampling=Sampling(
+            temperature=choose.choice([1.0, 0.7]),
+            reference_cdf=choose.choice([None, None, 0.6]),
+            top_p=choose.choice([None, 0.5]),
+            top_k=choose.choice([None, 2]),
+        ),
+        stop=choose.choice(["end", "reference"]),
+    )
+    return model, Centres(layout, bins, generator), settings, past
+
+
+def random_context(model: SequenceModel, discretizer: Discretizer, past: int, contexts: int, seed: int) -> Tensor:
+    """Contexts of any tokens, (contexts, past * D + O)."""
+    length = past * model.layout.width + model.layout.observation
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(discretizer.vocabulary, (contexts, length), generator=generator)
