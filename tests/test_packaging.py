@@ -57,9 +57,9 @@ def test_the_wheel_holds_every_recipe_beside_the_package(wheel: zipfile.ZipFile)
     assert {name for name in wheel.namelist() if name.endswith(".yaml")} == expected
 
 
-def test_the_wheel_holds_the_type_markers_and_the_report_templates(wheel: zipfile.ZipFile) -> None:
-    templates = {"ttf_plugins/html/report.html.jinja", "ttf_plugins/html/report.css"}
-    assert {"ttf/py.typed", "ttf_plugins/py.typed", *templates} <= set(wheel.namelist())
+def test_the_wheel_holds_the_type_markers_the_report_templates_and_the_walker(wheel: zipfile.ZipFile) -> None:
+    data = {"html/report.html.jinja", "html/report.css", "antmaze_waypoints/ant_walker.npz", "py.typed"}
+    assert {"ttf/py.typed", *(f"ttf_plugins/{name}" for name in data)} <= set(wheel.namelist())
 
 
 def test_nothing_else_lies_at_the_top_of_the_wheel(wheel: zipfile.ZipFile) -> None:

@@ -27,7 +27,8 @@ class GymnasiumConfig(EnvironmentConfig):
     """Id of the environment; null for the one the data was recorded in."""
 
     options: dict[str, bool | int | float | str | list[Any]] = Field(default={}, max_length=100)
-    """Arguments of `gymnasium.make`, such as `max_episode_steps`; they go before the data set's own."""
+    """Arguments of `gymnasium.make`, such as `max_episode_steps`; they go before the data set's own. `goal_cell`, a row
+    and a column, takes a maze's goal to the centre of that cell for good."""
 
     def build(self, source: DataSource) -> Environment:
         """Make one environment, to learn its spaces and whether they fit the data."""
