@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
+from ttf.columns import ColumnLinear, column_rows
 from ttf.interfaces.model import SequenceModel, State, linear_weights
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class GPT(SequenceModel):
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.width)
-        self.head = Heads(layout.width, bins + 1, config.width)
+        self.head = ColumnLinear(layout.width, bins + 1, config.width)
         self.register_buffer("slots", torch.tensor(layout.slots(self.block)), persistent=False)
         self.register_buffer("kept", torch.nonzero(self.slots != layout.value)[:, 0], persistent=False)
         self.apply(_initialise)
@@ -182,8 +182,7 @@ class GPT(SequenceModel):
 
     def _embed(self, tokens: Tensor, start: int, end: int) -> Tensor:
         slots = self.slots[start:end]
-        rows = torch.where(tokens == self.bins, self.bins * self.layout.width, tokens + slots * self.bins)
-        embedded: Tensor = self.tok_emb(rows)
+        embedded: Tensor = self.tok_emb(column_rows(tokens, slots, self.layout, self.bins))
         if self.config.value_leak == "blocked":
             embedded = embedded * (slots != self.layout.value).unsqueeze(-1)
         return embedded + self.pos_emb[:, start:end]
@@ -197,29 +196,6 @@ class GPT(SequenceModel):
         first = 0 if state is not None else before
         queries = torch.arange(start, end, device=self.kept.device)
         return Reading(kept, self.kept[first:visible] <= queries.unsqueeze(1), state)
-
-
-class Heads(nn.Module):
-    """A linear map to logits for every slot; the head of slot s predicts slot s + 1."""
-
-    def __init__(self, slots: int, vocabulary: int, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(slots, vocabulary, width))
-        for weight in self.weight:
-            nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
-
-    def forward(self, x: Tensor, start: int) -> Tensor:
-        """Logits (B, n, V) of x (B, n, width) at positions ``start ..``."""
-        slots, vocabulary, width = self.weight.shape
-        batch, length, _ = x.shape
-        if length == 1:
-            return F.linear(x, self.weight[start % slots])
-        left = start % slots
-        transitions = -(-(left + length) // slots)
-        x = F.pad(x, (0, 0, left, transitions * slots - left - length))  # to whole transitions
-        x = x.view(batch * transitions, slots, width).transpose(0, 1)  # (D, B * transitions, width)
-        logits = torch.bmm(x, self.weight.transpose(1, 2)).transpose(0, 1)
-        return logits.reshape(batch, -1, vocabulary)[:, left : left + length]
 
 
 def _initialise(module: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -200,10 +201,10 @@ def test_components_as_json(install: Install) -> None:
     [
         (
             "decodr",
-            "unknown slot 'decodr'; did you mean 'decoder'?; known: baselines, data, decoder, discretizer, "
+            "unknown slot 'decodr'; did you mean 'decoder'?; known: baselines, critic, data, decoder, discretizer, "
             "environment, model, reporters",
         ),
-        ("model.gtp", "unknown kind 'gtp' of slot 'model'; did you mean 'gpt'?; known: gpt"),
+        ("model.gtp", "unknown kind 'gtp' of slot 'model'; did you mean 'gpt'?; known: gpt, lstm, markov"),
     ],
 )
 def test_components_suggests_the_nearest_name(name: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -297,7 +298,7 @@ def test_doctor_exits_with_4_if_a_plugin_failed(install: Install, capfd: pytest.
     out, err = capfd.readouterr()
     assert total == 4
     assert "ValueError: [no] [/]" in out
-    assert err == "Error: 1 of 12 plugins cannot be used\n"
+    assert re.fullmatch(r"Error: 1 of \d+ plugins cannot be used\n", err)
 
 
 def test_a_plugins_command_is_listed_and_runs(install: Install) -> None:

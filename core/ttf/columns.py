@@ -1,0 +1,72 @@
+"""What sequence models have for every column of a transition: a table of embeddings and a linear map."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  (the field's name for it)
+
+if TYPE_CHECKING:
+    from ttf.layout import Layout
+
+
+def column_rows(tokens: Tensor, slots: Tensor, layout: Layout, bins: int) -> Tensor:
+    """Rows (B, n) of a table of ``bins * D + 1`` for tokens (B, n) in slots (n,); the last is the stop token's."""
+    return torch.where(tokens == bins, bins * layout.width, tokens + slots * bins)
+
+
+class ColumnEmbedding(nn.Module):
+    """An embedding for every token of every column, one for the stop token, and zeros for value tokens.
+
+    A model that reads through it predicts the same whatever values stand in the past, as they are unknown when
+    it plans.
+    """
+
+    def __init__(self, layout: Layout, bins: int, block: int, width: int) -> None:
+        super().__init__()
+        self.layout, self.bins, self.block = layout, bins, block
+        self.table = nn.Embedding(bins * layout.width + 1, width)
+        self.register_buffer("slots", torch.tensor(layout.slots(block)), persistent=False)
+
+    slots: Tensor
+    """Buffer (block,): the slot of every position."""
+
+    def forward(self, tokens: Tensor, start: int) -> Tensor:
+        """Embeddings (B, n, width) of tokens (B, n) at positions ``start ..``.
+
+        Raises:
+            ValueError: they reach beyond the block.
+        """
+        end = start + tokens.shape[1]
+        if end > self.block:
+            message = f"{end} tokens, but this model reads at most {self.block}"
+            raise ValueError(message)
+        slots = self.slots[start:end]
+        embedded: Tensor = self.table(column_rows(tokens, slots, self.layout, self.bins))
+        return embedded * (slots != self.layout.value).unsqueeze(-1)
+
+
+class ColumnLinear(nn.Module):
+    """A linear map of its own for every slot, without bias; as heads, that of slot s predicts slot s + 1."""
+
+    def __init__(self, slots: int, outputs: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(slots, outputs, width))
+        for weight in self.weight:
+            nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+
+    def forward(self, x: Tensor, start: int) -> Tensor:
+        """What the maps make (B, n, outputs) of x (B, n, width) at positions ``start ..``."""
+        slots, outputs, width = self.weight.shape
+        batch, length, _ = x.shape
+        if length == 1:
+            return F.linear(x, self.weight[start % slots])
+        left = start % slots
+        transitions = -(-(left + length) // slots)
+        x = F.pad(x, (0, 0, left, transitions * slots - left - length))  # to whole transitions
+        x = x.reshape(batch * transitions, slots, width).transpose(0, 1)  # (D, B * transitions, width)
+        mapped = torch.bmm(x, self.weight.transpose(1, 2)).transpose(0, 1)
+        return mapped.reshape(batch, -1, outputs)[:, left : left + length]

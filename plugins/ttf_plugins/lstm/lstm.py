@@ -1,0 +1,71 @@
+"""LSTM: a recurrent model over tokens, whose state is all that incremental decoding needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from ttf.columns import ColumnEmbedding, ColumnLinear
+from ttf.interfaces.model import SequenceModel, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ttf.layout import Layout
+    from ttf_plugins.lstm import LSTMConfig
+
+
+@dataclass(frozen=True)
+class LSTMState:
+    """What the layers remember of the tokens read so far."""
+
+    hidden: Tensor
+    """(layers, B, width)."""
+
+    cell: Tensor
+    """(layers, B, width)."""
+
+    length: int
+    """Tokens read."""
+
+    def select(self, rows: Tensor) -> LSTMState:
+        """The state in which new row ``i`` continues old row ``rows[i]``."""
+        return LSTMState(self.hidden.index_select(1, rows), self.cell.index_select(1, rows), self.length)
+
+
+class LSTM(SequenceModel):
+    """A table and a head per column around an LSTM; a value token is read as zeros, so that none can matter."""
+
+    def __init__(self, config: LSTMConfig, layout: Layout, bins: int) -> None:
+        super().__init__(layout, bins, config.context)
+        self.tok_emb = ColumnEmbedding(layout, bins, self.block, config.width)
+        self.drop = nn.Dropout(config.dropout)
+        between = config.dropout if config.layers > 1 else 0.0  # torch warns of what has no effect
+        self.lstm = nn.LSTM(config.width, config.width, config.layers, batch_first=True, dropout=between)
+        self.head = ColumnLinear(layout.width, bins + 1, config.width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (B, L, bins + 1) for tokens (B, L)."""
+        return self.step(tokens, self.start(len(tokens), tokens.shape[1]))[0]
+
+    def start(self, batch: int, capacity: int) -> State:  # noqa: ARG002  (a state of fixed size)
+        """An empty state for ``batch`` sequences."""
+        zeros = self.head.weight.new_zeros(self.lstm.num_layers, batch, self.lstm.hidden_size)
+        return LSTMState(zeros, zeros, length=0)
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits (B, n, bins + 1) of tokens (B, n) that follow ``state``, and the state after them."""
+        if not isinstance(state, LSTMState):
+            message = f"an LSTM continues the states it started, found {type(state).__name__}"
+            raise TypeError(message)
+        x = self.drop(self.tok_emb(tokens, state.length))
+        x, (hidden, cell) = self.lstm(x, (state.hidden, state.cell))
+        logits = self.head(self.drop(x), state.length)
+        return logits, LSTMState(hidden, cell, state.length + tokens.shape[1])
+
+    def decayed_parameters(self) -> Iterable[nn.Parameter]:
+        """Weights of the recurrent layers and of the heads."""
+        recurrent = (weight for name, weight in self.lstm.named_parameters() if name.startswith("weight"))
+        return [*recurrent, self.head.weight]

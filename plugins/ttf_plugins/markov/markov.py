@@ -1,0 +1,116 @@
+"""Markov: an autoregressive perceptron that sees the transition being written and the one before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  (the field's name for it)
+
+from ttf.columns import ColumnEmbedding, ColumnLinear
+from ttf.interfaces.model import SequenceModel, State, linear_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ttf.layout import Layout
+    from ttf_plugins.markov import MarkovConfig
+
+
+@dataclass(frozen=True)
+class MarkovState:
+    """What the next prediction sees of the tokens read so far."""
+
+    seen: Tensor
+    """(B, 2 * width): the sums of the embeddings of the transition being written, and of the one before it."""
+
+    length: int
+    """Tokens read."""
+
+    def select(self, rows: Tensor) -> MarkovState:
+        """The state in which new row ``i`` continues old row ``rows[i]``."""
+        return MarkovState(self.seen.index_select(0, rows), self.length)
+
+
+class Markov(SequenceModel):
+    """Sums of embeddings, a map of them for every slot, and perceptrons that all slots share.
+
+    The weight between a token and the prediction of another is the product of the first one's embedding and the
+    second one's map: a masked linear map over all pairs of slots, in factors, whose sums can be carried on from token
+    to token.
+    """
+
+    def __init__(self, config: MarkovConfig, layout: Layout, bins: int) -> None:
+        super().__init__(layout, bins, config.context)
+        self.tok_emb = ColumnEmbedding(layout, bins, self.block, config.width)
+        self.mix = ColumnLinear(layout.width, config.width, 2 * config.width)
+        self.slot_emb = nn.Parameter(torch.zeros(layout.width, config.width))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.ln_f = nn.LayerNorm(config.width)
+        self.head = ColumnLinear(layout.width, bins + 1, config.width)
+        completed = [slot == 0 for slot in layout.slots(layout.width, start=1)]
+        self.register_buffer("completed", torch.tensor(completed).unsqueeze(1), persistent=False)
+
+    completed: Tensor
+    """Buffer (D, 1) bool: the slot whose token completes a transition; the next one begins another."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (B, L, bins + 1) for tokens (B, L)."""
+        return self.step(tokens, self.start(len(tokens), tokens.shape[1]))[0]
+
+    def start(self, batch: int, capacity: int) -> State:  # noqa: ARG002  (a state of fixed size)
+        """An empty state for ``batch`` sequences."""
+        return MarkovState(self.mix.weight.new_zeros(batch, self.mix.weight.shape[2]), length=0)
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits (B, n, bins + 1) of tokens (B, n) that follow ``state``, and the state after them."""
+        if not isinstance(state, MarkovState):
+            message = f"a Markov model continues the states it started, found {type(state).__name__}"
+            raise TypeError(message)
+        start, end = state.length, state.length + tokens.shape[1]
+        seen = self._seen(self.tok_emb(tokens, start), state)
+        x = self.mix(seen, start) + self.slot_emb[self.tok_emb.slots[start:end]]
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.ln_f(x), start), MarkovState(seen[:, -1], end)
+
+    def decayed_parameters(self) -> Iterable[nn.Parameter]:
+        """Weights of the linear maps and of the heads."""
+        return [*linear_weights(self), self.mix.weight, self.head.weight]
+
+    def _seen(self, embedded: Tensor, state: MarkovState) -> Tensor:
+        """What the prediction after each token sees (B, n, 2 * width), from embeddings (B, n, width)."""
+        slot, slots, length = self.layout.slots(1, state.length)[0], self.layout.width, embedded.shape[1]
+        written, before = state.seen.unsqueeze(1).chunk(2, dim=-1)  # (B, 1, width)
+        if length == 1:
+            return _turned(written + embedded, before, self.completed[slot])
+        x = F.pad(embedded, (0, 0, slot, -(slot + length) % slots))  # to whole transitions
+        sums = x.view(len(x), -1, slots, x.shape[2]).cumsum(2)  # (B, T, D, width)
+        sums[:, 0] += written
+        before = torch.cat([before, sums[:, :-1, -1]], 1).unsqueeze(2)  # (B, T, 1, width)
+        return _turned(sums, before, self.completed).flatten(1, 2)[:, slot : slot + length]
+
+
+class Block(nn.Module):
+    """A two-layer perceptron, added to the residual stream."""
+
+    def __init__(self, config: MarkovConfig) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(config.width),
+            nn.Linear(config.width, 4 * config.width),
+            nn.GELU(),
+            nn.Linear(4 * config.width, config.width),
+            nn.Dropout(config.dropout),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The residual stream x (B, n, width) after this block."""
+        return x + self.mlp(x)  # type: ignore[no-any-return]  # nn.Module calls are untyped
+
+
+def _turned(sums: Tensor, before: Tensor, completed: Tensor) -> Tensor:
+    """Sums and those of the transition before; where a transition is completed, none and its own."""
+    return torch.cat([sums.masked_fill(completed, 0.0), torch.where(completed, sums, before)], -1)
