@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ttf.requirements import component_sections
 from ttf.source import Place, Problem, dotted, look_up, problems_error, shown
 from ttf.yaml_source import read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ttf.component import Component
+    from ttf.requirements import Components
     from ttf.source import Keys, Source
 
 
@@ -92,3 +97,42 @@ def _forget(source: Source, at: Keys) -> None:
         for known in [known for known in places if known[: len(at)] == at]:
             del places[known]
     source.refused = {known for known in source.refused if known[: len(at)] != at}
+
+
+def kinds(source: Source) -> dict[Keys, object]:
+    """The kind of every component section, by its path."""
+    return {at: look_up(source.data, (*at, "kind")) for _, at in component_sections(source.data)}
+
+
+def drop_fields_of_other_kinds(source: Source, before: Mapping[Keys, object], components: Components) -> list[str]:
+    """Where an override has changed a kind, drop what the file says of the former kind and the new one lacks.
+
+    A field that neither kind has is a mistake, and stays; so does one that an override has set.
+
+    Args:
+        source: after all overrides.
+        before: :func:`kinds` before them.
+        components: the installed ones.
+
+    Returns:
+        A line for every section that fields were dropped from.
+    """
+    notes = []
+    for slot, at in component_sections(source.data):
+        section = look_up(source.data, at)
+        if not isinstance(section, dict) or section.get("kind") == before.get(at):
+            continue
+        old, new = (_component(components[slot], kind) for kind in (before.get(at), section.get("kind")))
+        own = [name for name in section if source.keys[*at, name].rank == 0 and (not old or name in old.model_fields)]
+        dropped = [name for name in own if new and name not in new.model_fields]
+        for name in dropped:
+            del section[name]
+            _forget(source, (*at, name))
+        if dropped:
+            label = source.place((*at, "kind")).label
+            notes.append(f"{label}: dropped {', '.join(dropped)}; {section['kind']!r} has no such fields")
+    return notes
+
+
+def _component(components: Mapping[str, type[Component]], kind: object) -> type[Component] | None:
+    return components.get(kind) if isinstance(kind, str) else None

@@ -23,16 +23,17 @@ from ttf.component import (
     ReporterConfig,
     Section,
 )
-from ttf.overrides import apply_option, apply_override
+from ttf.overrides import apply_option, apply_override, drop_fields_of_other_kinds, kinds
 from ttf.requirements import check_kinds, check_repetitions, check_requirements
 from ttf.sections import EvaluationConfig, TrainingConfig
 from ttf.wording import note_validation_errors
 from ttf.yaml_source import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ttf.registry import Registry
+    from ttf.requirements import Components
     from ttf.source import Keys, Source
 
 
@@ -108,34 +109,46 @@ def _narrowed(name: str) -> Any:  # noqa: ANN401  (what pydantic.Field returns)
 
 
 def load(
-    path: str | Path, registry: Registry, overrides: Iterable[str] = (), options: Mapping[str, object] | None = None
+    path: str | Path,
+    registry: Registry,
+    overrides: Iterable[str] = (),
+    options: Mapping[str, object] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Recipe:
     """Read a recipe file and check all of it.
+
+    Where an override changes a kind, the fields of the file that only the former kind has are dropped.
 
     Args:
         path: of the file.
         registry: the installed components.
         overrides: such as ``decoder.beam_width=64``; the last of several for a value wins.
         options: such as ``{"seed": 1}``; they win over overrides, and are called ``--seed`` in messages.
+        note: told what was dropped, a line for every section.
 
     Raises:
         RecipeError: something is wrong; the message has a line for every problem, sorted by position.
     """
     source = read_file(Path(path))
-    rank = 0
+    before, rank = kinds(source), 0
     for rank, override in enumerate(overrides, start=1):
         apply_override(source, override, rank)
     for later, (name, value) in enumerate((options or {}).items(), start=rank + 1):
         apply_option(source, name, value, later)
-    return _checked(source, registry)
+    components = {slot: registry.components(slot) for slot in SLOTS}
+    notes = drop_fields_of_other_kinds(source, before, components)
+    recipe = _checked(source, registry, components)
+    if note is not None:
+        for text in notes:
+            note(text)
+    return recipe
 
 
-def _checked(source: Source, registry: Registry) -> Recipe:
+def _checked(source: Source, registry: Registry, components: Components) -> Recipe:
     if not isinstance(source.data, dict):
         what = "the file is empty" if source.data is None else "must be a mapping"
         source.refuse((), f"{what}; a recipe is a mapping such as 'name: x'", source.start)
         source.raise_problems()
-    components = {slot: registry.components(slot) for slot in SLOTS}
     check_kinds(source, registry, components)
     check_requirements(source, components)
     check_repetitions(source, registry)

@@ -151,6 +151,59 @@ def test_a_bad_override_is_reported_as_the_option_it_was(
     assert refusal(FULL, builtin_registry, override) == f"--set {override}: {message}"
 
 
+def loaded_with_notes(path: Path, registry: Registry, *overrides: str) -> tuple[Recipe, list[str]]:
+    notes: list[str] = []
+    return load(path, registry, overrides, note=notes.append), notes
+
+
+def test_a_swapped_kind_keeps_the_fields_it_has_and_says_what_it_dropped(
+    file: Path, builtin_registry: Registry
+) -> None:
+    file.write_text(
+        "name: x\ndata: {kind: minari}\ndiscretizer: {kind: uniform}\ntraining: {}\n"
+        "model: {kind: gpt, layers: 3, value_leak: blocked, heads: 2, width: 32, context: 7}\n"
+    )
+    recipe, notes = loaded_with_notes(file, builtin_registry, "model.width=16", "model.kind=lstm")
+    lstm = builtin_registry.components("model")["lstm"]
+    assert recipe.model == lstm.model_validate({"layers": 3, "width": 16, "context": 7})
+    assert notes == ["--set model.kind=lstm: dropped value_leak, heads; 'lstm' has no such fields"]
+    assert "heads" not in dump(recipe)
+
+
+def test_a_kind_is_swapped_in_a_list_too(file: Path, builtin_registry: Registry) -> None:
+    file.write_text("name: x\ndata: {kind: minari}\nreporters: [{kind: jsonl}, {kind: gone, pages: 3}]\n")
+    recipe, notes = loaded_with_notes(file, builtin_registry, "reporters.1.kind=html")
+    assert [reporter.kind for reporter in recipe.reporters] == ["jsonl", "html"]
+    assert notes == ["--set reporters.1.kind=html: dropped pages; 'html' has no such fields"]
+
+
+def test_nothing_is_dropped_or_said_where_the_new_kind_has_all_fields(builtin_registry: Registry) -> None:
+    recipe, notes = loaded_with_notes(FULL, builtin_registry, "discretizer.kind=uniform", "model.kind=gpt")
+    assert recipe.discretizer is not None
+    assert (recipe.discretizer.kind, recipe.discretizer.bins) == ("uniform", 50)
+    assert notes == []
+
+
+def test_a_field_that_was_set_itself_is_not_dropped(builtin_registry: Registry) -> None:
+    assert refusal(FULL, builtin_registry, "model.heads=4", "model.kind=lstm") == (
+        "--set model.heads=4: model.heads: unknown field; known: context, dropout, kind, layers, width"
+    )
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gpt"])
+def test_a_misspelt_field_is_not_dropped_with_the_kind(file: Path, builtin_registry: Registry, kind: str) -> None:
+    file.write_text(FULL.read_text().replace("width: 32", "widht: 32"))
+    message = refusal(file, builtin_registry, f"model.kind={kind}")
+    assert message.startswith("r.yaml:5:41: model.widht: unknown field; did you mean 'width'?; known: ")
+    assert "\n" not in message
+
+
+def test_an_unknown_kind_drops_nothing(builtin_registry: Registry) -> None:
+    assert refusal(FULL, builtin_registry, "model.kind=lstn") == (
+        "--set model.kind=lstn: model.kind: unknown kind 'lstn'; did you mean 'lstm'?; known: gpt, lstm, markov"
+    )
+
+
 def test_problems_of_overrides_come_after_those_of_the_file(file: Path, builtin_registry: Registry) -> None:
     file.write_text("name: x\nseed: -1\ndata: {kind: minari}\n")
     assert refusal(file, builtin_registry, "device=gpu", "name=3") == (

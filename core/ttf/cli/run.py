@@ -47,7 +47,7 @@ def run(
     from ttf.registry import load_registry
 
     given = {name: value for name, value in (("seed", seed), ("device", device)) if value is not None}
-    checked = load(find_recipe(recipe), load_registry(), overrides, given)
+    checked = load(find_recipe(recipe), load_registry(), overrides, given, lambda text: click.echo(text, err=True))
 
     from ttf.assemble import run_recipe
     from ttf.cli.progress import make_progress

@@ -68,6 +68,18 @@ def use(monkeypatch: pytest.MonkeyPatch, result: object, *, report: bool) -> Pip
     return pipeline
 
 
+def test_what_a_swapped_kind_drops_is_said_on_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = use(monkeypatch, RESULT, report=True)
+    assert run_cli(["run", FULL, "--set", "model.kind=markov", "--runs-dir", str(tmp_path)]) == 0
+    ((recipe, _, _),) = pipeline.calls
+    assert recipe.model is not None
+    assert recipe.model.kind == "markov"
+    note = "--set model.kind=markov: dropped heads; 'markov' has no such fields\n"
+    assert capsys.readouterr().err.startswith(note)
+
+
 def test_run_prints_a_table_and_the_report(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
