@@ -29,6 +29,7 @@ class ColumnEmbedding(nn.Module):
         super().__init__()
         self.layout, self.bins, self.block = layout, bins, block
         self.table = nn.Embedding(bins * layout.width + 1, width)
+        nn.init.normal_(self.table.weight, std=0.02)  # so small that what is learned soon outweighs it
         self.register_buffer("slots", torch.tensor(layout.slots(block)), persistent=False)
 
     slots: Tensor
@@ -47,6 +48,23 @@ class ColumnEmbedding(nn.Module):
         slots = self.slots[start:end]
         embedded: Tensor = self.table(column_rows(tokens, slots, self.layout, self.bins))
         return embedded * (slots != self.layout.value).unsqueeze(-1)
+
+
+class GoalEmbedding(nn.Module):
+    """An embedding for every token of every goal dimension, and one each for a goal that is unknown."""
+
+    def __init__(self, goal: int, bins: int, width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(goal * (bins + 1), width)
+        self.register_buffer("first", torch.arange(goal) * (bins + 1), persistent=False)
+
+    first: Tensor
+    """Buffer (G,): each dimension's first row."""
+
+    def forward(self, goal: Tensor) -> Tensor:
+        """Embeddings (B, G, width) of goal tokens (B, G); the token ``bins`` is the unknown one."""
+        embedded: Tensor = self.table(goal + self.first)
+        return embedded
 
 
 class ColumnLinear(nn.Module):

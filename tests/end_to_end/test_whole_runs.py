@@ -251,6 +251,19 @@ def test_bad_data_end_the_command_before_anything_is_trained(tmp_path: Path, cap
     assert not made.run.checkpoints.exists()
 
 
+@pytest.mark.parametrize("kind", ["lstm", "markov"])
+def test_another_sequence_model_takes_the_place_of_the_recipes_own(
+    kind: str, tmp_path: Path, builtin_registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = workshop(tmp_path)
+    assert run_cli(made.arguments("--set", f"model.kind={kind}", "--set", "training.steps=10")) == 0
+    note = f"--set model.kind={kind}: dropped heads; '{kind}' has no such fields"
+    assert capsys.readouterr().err.splitlines().count(note) == 1
+    model = load(made.run.recipe, builtin_registry).model
+    assert model == builtin_registry.components("model")[kind].model_validate({"layers": 1, "width": 8, "context": 3})
+    assert [line["policy"] for line in read_lines(made.run.episodes)] == ["beam_search"] * 3 + ["random"] * 3
+
+
 def test_pointmaze_from_collection_to_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builtin_registry: Registry
 ) -> None:

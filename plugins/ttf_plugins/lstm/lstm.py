@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from ttf.columns import ColumnEmbedding, ColumnLinear
+from ttf.columns import ColumnEmbedding, ColumnLinear, GoalEmbedding
 from ttf.interfaces.model import SequenceModel, State
 
 if TYPE_CHECKING:
@@ -41,28 +41,35 @@ class LSTM(SequenceModel):
     def __init__(self, config: LSTMConfig, layout: Layout, bins: int) -> None:
         super().__init__(layout, bins, config.context)
         self.tok_emb = ColumnEmbedding(layout, bins, self.block, config.width)
+        self.goal_emb = GoalEmbedding(layout.goal, bins, config.width) if layout.goal else None
+        self.ln_in = nn.LayerNorm(config.width)
         self.drop = nn.Dropout(config.dropout)
         between = config.dropout if config.layers > 1 else 0.0  # torch warns of what has no effect
         self.lstm = nn.LSTM(config.width, config.width, config.layers, batch_first=True, dropout=between)
+        self.ln_out = nn.LayerNorm(config.width)
         self.head = ColumnLinear(layout.width, bins + 1, config.width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         """Logits (B, L, bins + 1) for tokens (B, L)."""
-        return self.step(tokens, self.start(len(tokens), tokens.shape[1]))[0]
+        return self.step(tokens, self.start(len(tokens), tokens.shape[1], goal))[0]
 
-    def start(self, batch: int, capacity: int) -> State:  # noqa: ARG002  (a state of fixed size)
-        """An empty state for ``batch`` sequences."""
+    def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:  # noqa: ARG002  (of fixed size)
+        """An empty state for ``batch`` sequences, but for the goal, which is read first."""
         zeros = self.head.weight.new_zeros(self.lstm.num_layers, batch, self.lstm.hidden_size)
-        return LSTMState(zeros, zeros, length=0)
+        tokens = self.goal_tokens(goal, batch)
+        if self.goal_emb is None:
+            return LSTMState(zeros, zeros, length=0)
+        _, (hidden, cell) = self.lstm(self.drop(self.goal_emb(tokens)), (zeros, zeros))
+        return LSTMState(hidden, cell, length=0)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (B, n, bins + 1) of tokens (B, n) that follow ``state``, and the state after them."""
         if not isinstance(state, LSTMState):
             message = f"an LSTM continues the states it started, found {type(state).__name__}"
             raise TypeError(message)
-        x = self.drop(self.tok_emb(tokens, state.length))
+        x = self.drop(self.ln_in(self.tok_emb(tokens, state.length)))
         x, (hidden, cell) = self.lstm(x, (state.hidden, state.cell))
-        logits = self.head(self.drop(x), state.length)
+        logits = self.head(self.drop(self.ln_out(x)), state.length)
         return logits, LSTMState(hidden, cell, state.length + tokens.shape[1])
 
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
