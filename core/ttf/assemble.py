@@ -15,9 +15,11 @@ from ttf.device import resolve_device
 from ttf.episodes import Rows, Windows, tokenise
 from ttf.errors import DataError
 from ttf.evaluate import evaluate
+from ttf.goals import encode_goal
 from ttf.holding import HoldingPolicy
 from ttf.interrupts import handled
-from ttf.learn import learning_loops
+from ttf.learn import learned_steps, learning_loops
+from ttf.planners import make_planners
 from ttf.prepare import Baseline, Data, load_data, make_baselines, make_critic, make_environment, statistics
 from ttf.recipe import dump
 from ttf.reconstruction import reconstruction
@@ -102,7 +104,7 @@ class Experiment:
         planner: dict[str, PlanningPolicy] = {}
         if discretizer is not None and self.recipe.model is not None and self.recipe.training is not None:
             model = self._train(self.recipe.model, self.recipe.training, data, discretizer, reporters)
-            planner = self._planner(model, discretizer, critic, environment)
+            planner = make_planners(self.recipe, model, discretizer, critic, environment, data.goals)
         if environment is not None and self.recipe.evaluation is not None:
             with self._timed("evaluation"):
                 policies: dict[str, Policy] = {
@@ -165,7 +167,9 @@ class Experiment:
     def _windows(self, rows: Rows, discretizer: Discretizer, context: int, name: str) -> Windows:
         """Training windows of rows, tokenised on disk."""
         tokens = tokenise(rows, discretizer, self.run_dir.tokens / f"{name}.npy")
-        return Windows(tokens, rows, stop=discretizer.stop, context=context, stride=self.recipe.data.stride)
+        goals = encode_goal(discretizer, torch.from_numpy(rows.goals)).numpy()
+        stride = self.recipe.data.stride
+        return Windows(tokens, rows, stop=discretizer.stop, context=context, stride=stride, goals=goals)
 
     def _train(
         self,
@@ -192,6 +196,7 @@ class Experiment:
             folder=self.run_dir.checkpoints,
             recipe_hash=training_hash(self.recipe),
             report=lambda record: _tell(reporters, record),
+            goal_dropout=self.recipe.data.goal.dropout if self.recipe.data.goal else 0.0,
         )
         if self.saved is not None:
             trainer.restore(self.saved)
@@ -209,26 +214,6 @@ class Experiment:
         ):
             with self._timed(f"training {loop.name}"):
                 loop.run(self.progress, self.interrupts)
-
-    def _planner(
-        self,
-        model: SequenceModel,
-        discretizer: Discretizer,
-        critic: Critic | None,
-        environment: Environment | None,
-    ) -> dict[str, PlanningPolicy]:
-        config, data = self.recipe.decoder, self.recipe.data
-        if config is None or environment is None:
-            return {}
-        decoder = config.build(model, discretizer, discount=data.discount**data.stride, critic=critic)
-        policy = PlanningPolicy(
-            decoder,
-            discretizer,
-            environment,
-            context=config.context,
-            plan_every=config.plan_every,
-        )
-        return {config.kind: policy}
 
     def _evaluate(
         self,
@@ -262,12 +247,14 @@ class Experiment:
             self.run_dir.write("discretizer", {**document, "acting": asdict(policy.clips)})
 
     def _newest_checkpoint(self) -> Checkpoint | None:
-        """The checkpoint a resumed run goes on from; its metrics are cut back to the same step."""
+        """The checkpoint a resumed run goes on from; all metrics are cut back to the steps of the checkpoints."""
         saved, problems = checkpoint.load_newest(self.run_dir.checkpoints)
         step = saved.step if saved else 0
+        steps = learned_steps(self.recipe, self.run_dir)
         for problem in problems:
             self.progress.note(f"{problem}; going on from step {step}")
-        kept = [record for record in read_lines(self.run_dir.metrics) if record["step"] <= step]
+        records = read_lines(self.run_dir.metrics)
+        kept = [r for r in records if r["step"] <= (steps.get(r["learner"], 0) if "learner" in r else step)]
         if self.run_dir.metrics.exists():
             write_lines(self.run_dir.metrics, kept)
         return saved

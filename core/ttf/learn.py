@@ -9,7 +9,9 @@ import torch
 
 from ttf import checkpoint
 from ttf.checkpoint import Checkpoint
+from ttf.component import LearnedBaselineConfig
 from ttf.errors import CheckpointError, DivergedError
+from ttf.prepare import named_baselines
 from ttf.runs import learning_hash
 from ttf.sampler import Sampler
 from ttf.seeds import stream
@@ -54,14 +56,12 @@ def learning_loops(
     report: Callable[[Mapping[str, Any]], None],
 ) -> Iterator[LearningLoop]:
     """A loop for everything of a recipe that learns from single transitions: the critic, then the baselines."""
-    todo: dict[str, tuple[Learner, LearningFields]] = {}
-    if critic is not None and recipe.critic is not None:
-        todo["critic"] = critic, recipe.critic
-    todo |= {f"baseline {name}": item.learned for name, item in baselines.items() if item.learned is not None}
-    if not todo:
-        return
-    transitions = make_transitions(data.episodes, recipe.data)
-    for name, (learner, config) in todo.items():
+    learners = {f"baseline {name}": baseline.learner for name, baseline in baselines.items()} | {"critic": critic}
+    transitions: Transitions | None = None
+    for name, config in _configs(recipe).items():
+        if (learner := learners.get(name)) is None:
+            continue
+        transitions = transitions or make_transitions(data.episodes, recipe.data)
         key = learning_hash(recipe, config)
         yield LearningLoop(
             learner,
@@ -73,6 +73,22 @@ def learning_loops(
             recipe_hash=key,
             report=report,
         )
+
+
+def learned_steps(recipe: Recipe, run: RunDir) -> dict[str, int]:
+    """How far each learner of a recipe, by name, has come in a run: the update of its newest checkpoint."""
+    steps: dict[str, int] = {}
+    for name, config in _configs(recipe).items():
+        saved, _ = checkpoint.load_newest(run.learned(name, learning_hash(recipe, config)))
+        steps[name] = saved.step if saved else 0
+    return steps
+
+
+def _configs(recipe: Recipe) -> dict[str, LearningFields]:
+    """Everything of a recipe that learns from single transitions, by name."""
+    critic: dict[str, LearningFields] = {"critic": recipe.critic} if recipe.critic is not None else {}
+    named = named_baselines(recipe).items()
+    return critic | {f"baseline {name}": config for name, config in named if isinstance(config, LearnedBaselineConfig)}
 
 
 class LearningLoop:

@@ -11,6 +11,7 @@ from ttf.component import LearnedBaselineConfig
 from ttf.episode_checks import check_episodes
 from ttf.episodes import Rows, make_rows, split
 from ttf.errors import DataError, RecipeError, TtfError
+from ttf.goals import GoalColumns
 from ttf.holding import HoldingPolicy
 from ttf.layout import Layout
 from ttf.policies import BoundedPolicy
@@ -47,6 +48,15 @@ class Data:
     episodes: Sequence[Episode]
     """The episodes that are trained on."""
 
+    goals: GoalColumns | None
+    """How observations are taken apart, where trajectories have goals."""
+
+    @property
+    def whole(self) -> Layout:
+        """The layout of transitions that still have the goal in their observation."""
+        layout = self.rows.layout
+        return Layout(self.goals.width, layout.action) if self.goals else layout
+
 
 def load_data(recipe: Recipe, progress: Progress) -> Data:
     """Open or collect the episodes, check them and hold some out.
@@ -57,11 +67,13 @@ def load_data(recipe: Recipe, progress: Progress) -> Data:
     config, seed = recipe.data, recipe.seed
     source = config.build(seed=stream(seed, "data"), progress=progress)
     episodes = source.episodes()
-    layout = Layout(*check_episodes(episodes))
-    rows = make_rows(episodes, layout, config)
+    width, actions = check_episodes(episodes)
+    goals = GoalColumns(config.goal, width) if config.goal else None
+    layout = Layout(len(goals.seen), actions, goals.columns) if goals else Layout(width, actions)
+    rows = make_rows(episodes, layout, config, goals)
     fraction = recipe.training.validation_fraction if recipe.training else 0.0
     training, held_out = split(len(episodes), fraction, stream(seed, "validation"))
-    return Data(source, rows.select(training), rows.select(held_out), [episodes[i] for i in training])
+    return Data(source, rows.select(training), rows.select(held_out), [episodes[i] for i in training], goals)
 
 
 def make_environment(recipe: Recipe, data: Data) -> Environment | None:
@@ -75,7 +87,7 @@ def make_environment(recipe: Recipe, data: Data) -> Environment | None:
         return None
     environment = recipe.environment.build(data.source)
     try:
-        _check_environment(environment, recipe, data.rows.layout)
+        _check_environment(environment, recipe, data.whole)
     except TtfError:
         environment.close()
         raise
@@ -100,8 +112,8 @@ class Baseline:
     """A policy to stand beside the planner."""
 
     policy: Policy
-    learned: tuple[Learner, LearnedBaselineConfig] | None
-    """What must be trained before the policy acts, and how."""
+    learner: Learner | None
+    """What must be trained before the policy acts."""
 
 
 def named_baselines(recipe: Recipe) -> dict[str, BaselineConfig]:
@@ -117,6 +129,9 @@ def make_critic(recipe: Recipe, layout: Layout) -> Critic | None:
     """The recipe's critic with fresh weights, if it has one."""
     if recipe.critic is None:
         return None
+    if recipe.data.goal is not None:
+        message = "critic: a planner that asks one has no goal in its transitions; leave out either it or data.goal"
+        raise RecipeError(message)
     with seeded_weights(recipe.seed, "critic"):
         return recipe.critic.build(layout, discount=recipe.data.discount**recipe.data.stride)
 
@@ -132,16 +147,15 @@ def make_baselines(
     """
     baselines: dict[str, Baseline] = {}
     for name, config in named_baselines(recipe).items():
-        learned = None
+        learner = None
         if isinstance(config, LearnedBaselineConfig):
             with seeded_weights(recipe.seed, f"baseline {name}"):
-                learned = config.learner(data.rows.layout).to(device), config
-        learner = learned[0] if learned else None
+                learner = config.learner(data.whole).to(device)
         policy = config.build(data.source, environment, learner=learner, critic=critic)
         if config.per_transition:
             bounded = BoundedPolicy(policy, environment.action_low, environment.action_high)
             policy = HoldingPolicy(bounded, recipe.data)
-        baselines[name] = Baseline(policy, learned)
+        baselines[name] = Baseline(policy, learner)
     return baselines
 
 

@@ -30,6 +30,11 @@ class Contents:
     run: RunInfo
     result: Result
     metrics: list[Metric]
+    """Records of the model's training."""
+
+    learning: list[Metric]
+    """Records of the training of critics and baselines."""
+
     episodes: list[EpisodeRecord]
     discretizer: DiscretizerInfo | None
     floor: FloorPlan | None
@@ -49,12 +54,14 @@ def read_contents(run: RunDir) -> Contents:
     Raises:
         DataError: a file of the run is malformed; the message says which, and where.
     """
+    metrics = _records(run.metrics, Metric)
     return Contents(
         folder=run.path.resolve().name,
         recipe=run.recipe.read_text(encoding="utf-8", errors="replace") if run.recipe.exists() else None,
         run=_document(run, "run", RunInfo) or RunInfo(),
         result=_document(run, "result", Result) or Result(),
-        metrics=_records(run.metrics, Metric),
+        metrics=[record for record in metrics if record.learner is None],
+        learning=[record for record in metrics if record.learner is not None],
         episodes=_records(run.episodes, EpisodeRecord),
         discretizer=_document(run, "discretizer", DiscretizerInfo),
         floor=_document(run, "floor_plan", FloorPlan),

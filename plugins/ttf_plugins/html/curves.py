@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ttf_plugins.html.paper import BLUE, GREEN, INK, PURPLE, RED, WIDTH, Picture, draw
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ttf_plugins.html.documents import Metric
+
+_ABREAST = 3
+"""Learners' losses drawn beside each other."""
 
 _PARTS = (
     ("loss_observation", "observation", BLUE),
@@ -49,6 +53,24 @@ def curves_picture(metrics: Sequence[Metric]) -> Picture:
         "episodes, weighted as in training on the left, and unweighted by what is predicted on the right.",
         draw(WIDTH, 4.4, paint),
     )
+
+
+def learners_picture(records: Sequence[Metric]) -> Picture:
+    """Every loss of critics and baselines over their updates."""
+    losses = dict.fromkeys((record.learner or "", name) for record in records for name in record.losses)
+    rows = max(1, ceil(len(losses) / _ABREAST))
+
+    def paint(figure: Figure) -> None:
+        for place, (learner, name) in enumerate(losses, start=1):
+            axes = figure.add_subplot(rows, _ABREAST, place)
+            mine = [record for record in records if record.learner == learner and name in record.losses]
+            marker = "" if len(mine) > 1 else "o"
+            axes.plot([r.step for r in mine], [r.losses[name] for r in mine], color=INK, marker=marker, linewidth=1.1)
+            axes.set_title(f"{learner}: {name.replace('_', ' ')}")
+            axes.set_xlabel("update")
+
+    caption = "What the critic and the baselines minimise, each the mean since the record before."
+    return Picture("Critic and baselines", caption, draw(WIDTH, 2.2 * rows, paint))
 
 
 def _line(axes: Axes, records: Sequence[Metric], field: str, label: str, color: str, marker: str = "") -> None:

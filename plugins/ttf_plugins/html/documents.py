@@ -67,10 +67,15 @@ class EpisodeRecord(Document):
 
 
 class Metric(Document):
-    """A training or validation record; which figures it has depends on its kind."""
+    """A record of training, the model's or a learner's; which figures it has depends on its kind."""
+
+    model_config = ConfigDict(extra="allow")
 
     kind: str
     step: int
+    learner: str | None = None
+    """The critic or the baseline that the record is of."""
+
     loss: float | None = None
     loss_observation: float | None = None
     loss_action: float | None = None
@@ -78,6 +83,12 @@ class Metric(Document):
     loss_value: float | None = None
     learning_rate: float | None = None
     gradient_norm: float | None = None
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """A learner's losses, by the names it gives them."""
+        others = self.model_extra or {}
+        return {name: value for name, value in others.items() if isinstance(value, int | float)}
 
 
 class Column(Document):

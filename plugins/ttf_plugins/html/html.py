@@ -93,9 +93,16 @@ def pictures(contents: Contents) -> dict[str, list[Picture]]:
     return {
         "behaviour": _behaviour(contents),
         "spread": _spread(contents),
-        "training": [curves.curves_picture(contents.metrics)] if contents.metrics else [],
+        "training": _training(contents),
         "discretizer": [bins.bins_picture(info)] if info is not None and info.columns else [],
     }
+
+
+def _training(contents: Contents) -> list[Picture]:
+    drawn = [curves.curves_picture(contents.metrics)] if contents.metrics else []
+    if contents.learning:
+        drawn.append(curves.learners_picture(contents.learning))
+    return drawn
 
 
 def _spread(contents: Contents) -> list[Picture]:

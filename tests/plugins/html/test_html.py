@@ -272,3 +272,27 @@ def test_the_report_is_recomputed_without_torch_or_an_environment(full_run: RunD
     assert done.stdout == "[]\n"
     assert done.stderr == ""
     assert full_run.report.exists()
+
+
+def test_a_critic_and_baselines_being_trained_have_their_own_picture_and_are_not_the_models_updates(
+    full_run: RunDir,
+) -> None:
+    before = report(full_run)
+    learning = [
+        {"kind": "learner", "learner": name, "step": 1000 * step, **dict.fromkeys(losses, 1.0 / step)}
+        for name, losses in (("critic", ("value_loss", "q_loss", "policy_loss")), ("baseline bc", ("action_loss",)))
+        for step in range(1, 90)
+    ]
+    write_lines(full_run.metrics, [*learning, *read_lines(full_run.metrics)])
+    after = report(full_run)
+    assert after.tags.count("img") == before.tags.count("img") + 1
+    assert "was trained for 5 000 updates" in " ".join(after.text.split())
+    assert "Critic and baselines" in after.text
+
+
+def test_a_run_whose_model_is_not_trained_yet_draws_the_critic_only(full_run: RunDir) -> None:
+    write_lines(full_run.metrics, [{"kind": "learner", "learner": "critic", "step": 5, "q_loss": 2.0}])
+    page = report(full_run)
+    assert "training" in page.sections
+    assert "Learning curves" not in page.text
+    assert "of 1 012 345 parameters was made" in " ".join(page.text.split())
