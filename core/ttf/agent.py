@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ttf.goals import encode_goal
 from ttf.interfaces.decoder import Plan
 from ttf.interfaces.policy import Actor, Policy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ttf.goals import GoalColumns
     from ttf.interfaces.decoder import Decoder
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
@@ -37,6 +39,8 @@ class PlanningPolicy(Policy):
         environment: whose action bounds clip the planned actions.
         context: transitions the planner sees, the one being planned among them.
         plan_every: transitions between plans; a plan that is used up is renewed earlier.
+        goals: how observations are taken apart, where trajectories have goals.
+        hide_goal: whether the planner is not told them.
     """
 
     def __init__(
@@ -47,12 +51,15 @@ class PlanningPolicy(Policy):
         *,
         context: int,
         plan_every: int = 1,
+        goals: GoalColumns | None = None,
+        hide_goal: bool = False,
     ) -> None:
         self.decoder = decoder
         self.discretizer = discretizer
         self.low, self.high = environment.action_low, environment.action_high
         self.past = context - 1
         self.plan_every = plan_every
+        self.goals, self.hide_goal = goals, hide_goal
         self.clips = ClipCounter()
 
     def start(self, batch: int, seed: int) -> Actor:
@@ -77,12 +84,14 @@ class _PlanningActor(Actor):
         self._followed = 0
 
     def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        observed = self._encode(observations, self._layout.observations.start)
+        goals = self._policy.goals
+        seen = observations[:, goals.seen] if goals else observations
+        observed = self._encode(seen, self._layout.observations.start)
         if self._plan is None or self._followed == min(self._policy.plan_every, self._plan.tokens.shape[1]):
             context = torch.cat([self._past.flatten(1), observed], dim=1)
-            self._plan = self._policy.decoder.plan(context, self._generator)
+            self._plan = self._policy.decoder.plan(context, self._generator, self._goal(observations))
             self._followed = 0
-            self.imagined = self._decode(self._plan.tokens[..., self._layout.observations], 0)
+            self.imagined = self._imagined(self._plan.tokens[..., self._layout.observations], observations)
         else:
             self.imagined = None
         planned = self._plan.tokens[:, self._followed, self._layout.actions]
@@ -103,6 +112,22 @@ class _PlanningActor(Actor):
         self._past, self._now = self._past[chosen], self._now[chosen]
         if self._plan is not None:
             self._plan = Plan(self._plan.tokens[chosen], self._plan.score[chosen])
+
+    def _goal(self, observations: NDArray[np.float32]) -> Tensor | None:
+        """Goal tokens (B, G), if there is a goal and it is not hidden."""
+        if self._policy.goals is None or self._policy.hide_goal:
+            return None
+        wanted = np.ascontiguousarray(self._policy.goals.wanted(observations), dtype=np.float32)
+        return encode_goal(self._discretizer, torch.from_numpy(wanted).to(self._device))
+
+    def _imagined(self, tokens: Tensor, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Planned observations as the environment has them, with what they say of the goal."""
+        planned, goals = self._decode(tokens, 0), self._policy.goals
+        if goals is None:
+            return planned
+        whole = np.repeat(observations[:, None], planned.shape[1], axis=1)
+        whole[..., goals.seen] = planned
+        return whole
 
     def _encode(self, values: NDArray[np.float32], at: int) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(self._device)

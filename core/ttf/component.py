@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     from ttf.interfaces.critic import Critic
@@ -65,6 +65,40 @@ def _each_once(numbers: list[int]) -> list[int]:
     return numbers
 
 
+Columns = Annotated[
+    list[Annotated[int, Field(ge=0)]],
+    AfterValidator(_each_once),
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+]
+
+
+class GoalConfig(Section):
+    """A goal before every trajectory, on which all predictions depend (Janner et al. 2021, section 3.2).
+
+    No reward is needed: what an episode did was right for the place where it ended. Indices are of the flattened
+    observation, after `observation_dims`.
+    """
+
+    achieved: Columns = [0, 1]
+    """Dimensions that tell what is reached, such as a position; their last values are an episode's goal."""
+
+    desired: Columns = [2, 3]
+    """Dimensions that hold the goal while acting, in the same order; they are taken out of the transition."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of training windows whose goal is hidden. Above 0, the same model without a goal is evaluated too."""
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> GoalConfig:
+        if len(self.achieved) != len(self.desired):
+            message = f"achieved has {len(self.achieved)} dimensions, desired {len(self.desired)}"
+            raise ValueError(message)
+        if shared := set(self.achieved) & set(self.desired):
+            message = f"dimension {min(shared)} cannot be both achieved and desired"
+            raise ValueError(message)
+        return self
+
+
 class DataConfig(Component):
     """Where episodes come from, and how they become rows of observation, action, reward and value."""
 
@@ -82,14 +116,10 @@ class DataConfig(Component):
     reward_shift: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
     """What is added to every scaled reward; -1 turns a reward of 1 at the goal into a cost of 1 per step before it."""
 
-    observation_dims: (
-        Annotated[
-            list[Annotated[int, Field(ge=0)]],
-            AfterValidator(_each_once),
-            Field(min_length=1, json_schema_extra={"uniqueItems": True}),
-        ]
-        | None
-    ) = None
+    goal: GoalConfig | None = None
+    """The goal before every trajectory, for data and environments that have one; null for none."""
+
+    observation_dims: Columns | None = None
     """Indices of the flattened observation to keep, in order (published for Ant: the first 27); null keeps all."""
 
     stride: Annotated[int, Field(ge=1, le=1000)] = 1

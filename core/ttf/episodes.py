@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ttf.component import DataConfig
+    from ttf.goals import GoalColumns
     from ttf.interfaces.data import Episode
     from ttf.interfaces.discretizer import Discretizer
     from ttf.layout import Layout
@@ -52,29 +53,35 @@ class Rows:
     values: NDArray[np.float32]  # (N, D)
     lengths: NDArray[np.int64]  # (E,)
     terminated: NDArray[np.bool_]  # (E,)
+    goals: NDArray[np.float32]  # (E, G): what each episode came to
 
     def select(self, episodes: NDArray[np.int64]) -> Rows:
         """The rows of some episodes, in the order given."""
         ends = self.lengths.cumsum()
         pieces = [self.values[ends[i] - self.lengths[i] : ends[i]] for i in episodes]
         values = np.concatenate([self.values[:0], *pieces])
-        return Rows(self.layout, values, self.lengths[episodes], self.terminated[episodes])
+        return Rows(self.layout, values, self.lengths[episodes], self.terminated[episodes], self.goals[episodes])
 
 
-def make_rows(episodes: Sequence[Episode], layout: Layout, config: DataConfig) -> Rows:
+def make_rows(
+    episodes: Sequence[Episode], layout: Layout, config: DataConfig, goals: GoalColumns | None = None
+) -> Rows:
     """Join observation, action, reward and value; the penalty replaces the reward of a termination first.
+
+    With ``goals``, observations are those without the goal, and each episode gets the one it came to.
 
     Raises:
         DataError: a sum of rewards is beyond float32.
     """
-    values = [_episode_rows(episode, config) for episode in episodes]
+    values = [_episode_rows(episode, config, goals) for episode in episodes]
     for index, rows in enumerate(values):
         for step, column in np.argwhere(~np.isfinite(rows))[:1].tolist():
             message = f"episode {index}, step {step}: {layout.names[column]} is beyond float32; scale the rewards down"
             raise DataError(message)
     lengths = np.array([len(episode) for episode in episodes], dtype=np.int64)
     terminated = np.array([episode.terminated for episode in episodes], dtype=np.bool_)
-    return Rows(layout, np.concatenate(values), lengths, terminated)
+    reached = [goals.reached(episode) if goals else np.zeros(0, dtype=np.float32) for episode in episodes]
+    return Rows(layout, np.concatenate(values), lengths, terminated, np.stack(reached))
 
 
 def learned_rewards(episode: Episode, config: DataConfig) -> NDArray[np.float64]:
@@ -85,12 +92,13 @@ def learned_rewards(episode: Episode, config: DataConfig) -> NDArray[np.float64]
     return rewards
 
 
-def _episode_rows(episode: Episode, config: DataConfig) -> NDArray[np.float32]:
+def _episode_rows(episode: Episode, config: DataConfig, goals: GoalColumns | None) -> NDArray[np.float32]:
     rewards = learned_rewards(episode, config)
     earned = transition_rewards(rewards, config.discount, config.stride)
     values = returns_after(rewards, config.discount, config.stride)
+    seen = episode.observations[:, goals.seen] if goals else episode.observations
     with np.errstate(over="ignore"):  # checked by the caller
-        return np.column_stack([episode.observations, episode.actions, earned, values]).astype(np.float32)
+        return np.column_stack([seen, episode.actions, earned, values]).astype(np.float32)
 
 
 def split(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -110,6 +118,7 @@ def split(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], ND
 class Batch(NamedTuple):
     """Training windows of T = L * D - 1 tokens."""
 
+    goal: Tensor  # (B, G) int64
     inputs: Tensor  # (B, T) int64
     targets: Tensor  # (B, T) int64, the inputs one token later
     mask: Tensor  # (B, T) bool: targets that count
@@ -124,9 +133,26 @@ class Windows:
 
     Rows past the end of an episode are stop tokens in every column. They count as targets after a termination;
     after a mere truncation they do not, as nothing is known of what would have come.
+
+    Args:
+        tokens: of all rows (N, D).
+        rows: the rows.
+        stop: the token that stands past the end.
+        context: transitions of a window.
+        stride: steps from one transition to the next.
+        goals: tokens of the episodes' goals (E, G); None for no goals.
     """
 
-    def __init__(self, tokens: NDArray[np.integer], rows: Rows, *, stop: int, context: int, stride: int) -> None:
+    def __init__(
+        self,
+        tokens: NDArray[np.integer],
+        rows: Rows,
+        *,
+        stop: int,
+        context: int,
+        stride: int,
+        goals: NDArray[np.int64] | None = None,
+    ) -> None:
         ends = rows.lengths.cumsum()
         counts = rows.lengths - 1
         self._tokens = tokens  # (N, D), usually memory-mapped
@@ -136,6 +162,8 @@ class Windows:
         self._starts = np.arange(counts.sum()) - np.repeat(first - (ends - rows.lengths), counts)
         self._terminated = np.repeat(rows.terminated, counts)
         self._offsets = np.arange(context) * stride
+        none = np.zeros((len(counts), 0), dtype=np.int64)
+        self._goals = np.repeat(none if goals is None else goals, counts, axis=0)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -150,7 +178,8 @@ class Windows:
         counted = inside | self._terminated[indices, None]
         flat = torch.from_numpy(tokens).flatten(1)
         mask = torch.from_numpy(counted.repeat(tokens.shape[2], axis=1))
-        return Batch(flat[:, :-1], flat[:, 1:], mask[:, 1:])
+        goal = torch.from_numpy(self._goals[indices])
+        return Batch(goal, flat[:, :-1], flat[:, 1:], mask[:, 1:])
 
 
 def tokenise(rows: Rows, discretizer: Discretizer, file: Path) -> NDArray[np.integer]:

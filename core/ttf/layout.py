@@ -20,6 +20,15 @@ class Layout:
     action: int
     """Number of action dimensions, A."""
 
+    goal_columns: tuple[int, ...] = ()
+    """Columns of the observation that goals are about. A goal's tokens stand before the trajectory, with a table of
+    their own, and are no part of a transition."""
+
+    @property
+    def goal(self) -> int:
+        """Number of goal dimensions, G."""
+        return len(self.goal_columns)
+
     @property
     def width(self) -> int:
         """Columns of a transition, D = O + A + 2."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ttf.interfaces.decoder import Decoder, Plan
-from ttf.reader import ROWS_AT_ONCE, Grammar, Reader, SearchSettings
+from ttf.reader import Grammar, Reader, SearchSettings, in_turns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,19 +52,14 @@ class LikelihoodSearch:
         self._greedy = () if settings.count_rewards else (self.layout.reward, self.layout.value)
 
     @torch.inference_mode()
-    def plan(self, context: Tensor) -> Plan:
-        """Plan from contexts (B, n * D + O) int64; the score of a plan is its log-probability.
+    def plan(self, context: Tensor, goal: Tensor | None = None) -> Plan:
+        """Plan from contexts (B, n * D + O) int64, perhaps for goals (B, G); a plan's score is its log-probability."""
+        return in_turns(self._plan, self.settings.beam_width, context, goal)
 
-        Contexts are planned for in turns of at most ``ROWS_AT_ONCE`` rows, which changes nothing but the memory.
-        """
-        turns = torch.split(context, max(1, ROWS_AT_ONCE // self.settings.beam_width))
-        plans = [self._plan(turn) for turn in turns]
-        return Plan(torch.cat([plan.tokens for plan in plans]), torch.cat([plan.score for plan in plans]))
-
-    def _plan(self, context: Tensor) -> Plan:
+    def _plan(self, context: Tensor, goal: Tensor | None) -> Plan:
         """The search itself."""
         contexts, observation = len(context), self.layout.observation
-        reader = Reader(self.model, context, self.settings)
+        reader = Reader(self.model, context, self.settings, goal)
         none = context.new_zeros(contexts)
         beams = _Beams(none.view(contexts, 1).float(), none.bool())
         for column in self.layout.slots(self.settings.horizon * self.layout.width)[observation:]:
@@ -114,6 +109,11 @@ class LikelihoodDecoder(Decoder):
     def __init__(self, model: SequenceModel, discretizer: Discretizer, settings: LikelihoodSettings) -> None:
         self.search = LikelihoodSearch(model, discretizer, settings)
 
-    def plan(self, context: Tensor, generator: torch.Generator) -> Plan:  # noqa: ARG002  (nothing is random)
+    def plan(
+        self,
+        context: Tensor,
+        generator: torch.Generator,  # noqa: ARG002  (nothing is random)
+        goal: Tensor | None = None,
+    ) -> Plan:
         """Plan from contexts (B, n * D + O) int64."""
-        return self.search.plan(context)
+        return self.search.plan(context, goal)

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from ttf.interfaces.decoder import Plan
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from ttf.interfaces.discretizer import Discretizer
@@ -63,10 +67,33 @@ class Grammar:
         return before | (tokens == self._stop) if self._ends and column == 0 else before
 
 
+def in_turns(
+    plan: Callable[..., Plan], rows: int, context: Tensor, goal: Tensor | None, uniforms: Tensor | None = None
+) -> Plan:
+    """Plan for contexts (B, L) in turns of at most ``ROWS_AT_ONCE`` rows, which changes nothing but the memory.
+
+    Args:
+        plan: the search, for some contexts, goals and perhaps uniform numbers.
+        rows: that each context needs.
+        context: all of them.
+        goal: their goals (B, G), if there are any.
+        uniforms: their uniform numbers (H, A, B, C), if there are any.
+    """
+    turns = torch.split(torch.arange(len(context), device=context.device), max(1, ROWS_AT_ONCE // rows))
+    plans = []
+    for turn in turns:
+        numbers = [uniforms[:, :, turn]] if uniforms is not None else []
+        plans.append(plan(context[turn], goal[turn] if goal is not None else None, *numbers))
+    return Plan(torch.cat([plan.tokens for plan in plans]), torch.cat([plan.score for plan in plans]))
+
+
 class Reader:
     """The rows of a search, read by the model no sooner than their next token is asked for."""
 
-    def __init__(self, model: SequenceModel, tokens: Tensor, settings: SearchSettings) -> None:
+    def __init__(
+        self, model: SequenceModel, tokens: Tensor, settings: SearchSettings, goal: Tensor | None = None
+    ) -> None:
+        self._goal = goal  # (R, G)
         self.tokens = tokens  # (R, length): the context, and what has been written since
         self._model = model
         self._limit = settings.limit
@@ -89,6 +116,7 @@ class Reader:
     def select(self, rows: Tensor) -> None:
         """Go on with rows (R',) of the present ones."""
         self.tokens = self.tokens.index_select(0, rows)
+        self._goal = self._goal.index_select(0, rows) if self._goal is not None else None
         self._state = self._state.select(rows) if self._state is not None else None
         self._logits = self._logits.index_select(0, rows) if self._logits is not None else None
 
@@ -98,6 +126,6 @@ class Reader:
         width = self._model.layout.width
         first = -(-max(0, length - self._limit) // width) * width
         if self._state is None or first != self._first:
-            self._first, self._state = first, self._model.start(rows, self._capacity)
+            self._first, self._state = first, self._model.start(rows, self._capacity, self._goal)
         logits, self._state = self._model.step(self.tokens[:, first + self._state.length :], self._state)
         return logits[:, -1]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ttf.interfaces.decoder import Decoder, Plan
-from ttf.reader import ROWS_AT_ONCE, Grammar, Reader, SearchSettings
+from ttf.reader import Grammar, Reader, SearchSettings, in_turns
 from ttf.sampling import draw
 
 if TYPE_CHECKING:
@@ -116,20 +116,17 @@ class BeamSearch:
         return (self.settings.horizon, self.layout.action, contexts, candidates)
 
     @torch.inference_mode()
-    def plan(self, context: Tensor, uniforms: Tensor) -> Plan:
-        """Plan from contexts (B, n * D + O) int64 with uniform numbers in [0, 1) of ``uniforms_shape``.
+    def plan(self, context: Tensor, uniforms: Tensor, goal: Tensor | None = None) -> Plan:
+        """Plan from contexts (B, n * D + O) int64, perhaps for goals (B, G) int64.
 
-        Contexts are planned for in turns of at most ``ROWS_AT_ONCE`` candidates, which changes nothing but the memory.
+        ``uniforms`` are uniform numbers in [0, 1) of ``uniforms_shape``.
         """
-        at_once = max(1, ROWS_AT_ONCE // uniforms.shape[-1])
-        turns = zip(torch.split(context, at_once), torch.split(uniforms, at_once, dim=2), strict=True)
-        plans = [self._plan(*turn) for turn in turns]
-        return Plan(torch.cat([plan.tokens for plan in plans]), torch.cat([plan.score for plan in plans]))
+        return in_turns(self._plan, uniforms.shape[-1], context, goal, uniforms)
 
-    def _plan(self, context: Tensor, uniforms: Tensor) -> Plan:
+    def _plan(self, context: Tensor, goal: Tensor | None, uniforms: Tensor) -> Plan:
         """The search itself."""
         settings, contexts = self.settings, len(context)
-        reader = Reader(self.model, context, settings)
+        reader = Reader(self.model, context, settings, goal)
         zeros = uniforms.new_zeros(contexts)
         rows = _Rows(zeros, zeros, zeros, zeros.bool())
         for t in range(settings.horizon):
@@ -209,7 +206,7 @@ class BeamDecoder(Decoder):
     ) -> None:
         self.search = BeamSearch(model, discretizer, settings, score)
 
-    def plan(self, context: Tensor, generator: torch.Generator) -> Plan:
+    def plan(self, context: Tensor, generator: torch.Generator, goal: Tensor | None = None) -> Plan:
         """Plan from contexts (B, n * D + O) int64."""
         uniforms = torch.rand(self.search.uniforms_shape(len(context)), generator=generator)
-        return self.search.plan(context, uniforms.to(context.device))
+        return self.search.plan(context, uniforms.to(context.device), goal)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from ttf.episodes import Windows
+    from ttf.episodes import Batch, Windows
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.model import SequenceModel
     from ttf.interfaces.progress import Progress, Task
@@ -54,6 +54,7 @@ class Trainer:
         seed: of the order of the windows, of dropout and of torch's, numpy's and Python's global generators.
         folder: where checkpoints go.
         recipe_hash: identifies the recipe in checkpoints.
+        goal_dropout: share of the windows whose goal is hidden.
         report: takes every training and validation record.
     """
 
@@ -69,19 +70,20 @@ class Trainer:
         folder: Path,
         recipe_hash: str,
         report: Callable[[Mapping[str, Any]], None],
+        goal_dropout: float = 0.0,
     ) -> None:
         self.model, self.discretizer, self.config = model, discretizer, config
         self.windows, self.held_out = windows, held_out
         self.folder, self.recipe_hash, self.report = folder, recipe_hash, report
         self.device = discretizer.live.device
         self.step, self.tokens_seen, self.seconds = 0, 0, 0.0
-        self._seed = seed
+        self._seed, self._goal_dropout = seed, goal_dropout
         self._loss = TokenLoss(discretizer, config, model.block)
         self._schedule = make_schedule(config, len(windows), model.block)
         self._optimizer = _optimizer(model, config, self.device)
         self._sampler = Sampler(len(windows), config.batch_size, seed)
         compiled = wants_compile(config.compile, self.device)
-        self._forward: Callable[[Tensor], Tensor] = torch.compile(model) if compiled else model
+        self._forward: Callable[[Tensor, Tensor], Tensor] = torch.compile(model) if compiled else model
         self._meter = Meter(self.device)
         self._saved_step = 0
         self._random: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None  # of the checkpoint restored
@@ -161,16 +163,23 @@ class Trainer:
     def _update(self) -> None:
         batch = self.windows.batch(self._sampler.next())
         seen = int((batch.targets != self.discretizer.stop).sum())
-        batch = batch.to(self.device)
+        batch = self._hiding_goals(batch).to(self.device)
         self._set_rate(self._schedule.update_rate(self.tokens_seen, seen))
         with autocast(self.config.precision, self.device):
-            loss = self._loss(self._forward(batch.inputs), batch)
+            loss = self._loss(self._forward(batch.inputs, batch.goal), batch)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self._optimizer.step()
         self.step, self.tokens_seen = self.step + 1, self.tokens_seen + seen
         self._meter.add(loss.detach(), norm, batch.inputs.numel())
+
+    def _hiding_goals(self, batch: Batch) -> Batch:
+        """The batch with some goals unknown."""
+        if self._goal_dropout == 0:
+            return batch
+        hidden = torch.rand(len(batch.goal), 1) < self._goal_dropout
+        return batch._replace(goal=batch.goal.masked_fill(hidden, self.discretizer.stop))
 
     def _after_update(self, task: Task) -> None:
         config, last = self.config, self.step == self.config.steps
@@ -205,7 +214,7 @@ class Trainer:
         for piece in pieces:
             batch = windows.batch(piece).to(self.device)
             with autocast(self.config.precision, self.device):
-                logits = self.model(batch.inputs)
+                logits = self.model(batch.inputs, batch.goal)
             total += float(self._loss(logits, batch)) * len(piece)
             sums += self._loss.sums(logits, batch).cpu()
         self.model.train()

@@ -104,7 +104,7 @@ def main() -> None:
     random = np.random.default_rng(0)
     values = random.normal(size=(ROWS, LAYOUT.width)).astype(np.float32)
     lengths = np.full(EPISODES, ROWS // EPISODES)
-    rows = Rows(LAYOUT, values, lengths, np.zeros(EPISODES, dtype=np.bool_))
+    rows = Rows(LAYOUT, values, lengths, np.zeros(EPISODES, dtype=np.bool_), values[:EPISODES, :0])
     print(f"{ROWS} x {LAYOUT.width} rows, 100 bins")
     with tempfile.TemporaryDirectory() as folder:
         for config in (QuantileConfig(), UniformConfig()):

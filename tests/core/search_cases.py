@@ -32,7 +32,8 @@ class Centres(Discretizer):
         raise NotImplementedError
 
     def decode(self, tokens: Tensor, at: int = 0) -> Tensor:
-        raise NotImplementedError
+        columns = torch.arange(at, at + tokens.shape[-1])
+        return self.centres[columns, tokens.clamp(max=self.bins - 1)]
 
     def outside(self, values: Tensor, at: int = 0) -> Tensor:
         raise NotImplementedError
@@ -54,10 +55,10 @@ class Count:
 class Ending(SequenceModel):
     """Predicts the end of the episode after every transition, and knows nothing else."""
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         return self.step(tokens, Count(0))[0]
 
-    def start(self, batch: int, capacity: int) -> State:
+    def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
         return Count(0)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:

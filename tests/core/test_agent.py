@@ -30,7 +30,7 @@ class Recording(Decoder):
     contexts: list[Tensor] = field(default_factory=list)
     plans: list[Tensor] = field(default_factory=list)
 
-    def plan(self, context: Tensor, generator: torch.Generator) -> Plan:
+    def plan(self, context: Tensor, generator: torch.Generator, goal: Tensor | None = None) -> Plan:
         shape = (len(context), self.horizon, LAYOUT.width)
         tokens = torch.randint(0, DISCRETIZER.bins, shape, generator=generator)
         self.contexts.append(context.clone())

@@ -21,6 +21,8 @@ from ttf.layout import Layout
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from ttf.interfaces.data import DataSource
     from ttf.interfaces.progress import Progress
 
@@ -124,6 +126,10 @@ def test_a_single_episode_cannot_be_split() -> None:
         split(1, 0.1, seed=0)
 
 
+def no_goals(episodes: int) -> NDArray[np.float32]:
+    return np.zeros((episodes, 0), dtype=np.float32)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(2, 9), st.booleans()), min_size=1, max_size=5),
@@ -134,7 +140,7 @@ def test_windows_are_what_a_loop_over_episodes_gives(shapes: list[tuple[int, boo
     lengths, terminated = zip(*shapes, strict=True)
     count, width, stop = sum(lengths), LAYOUT.width, 100
     values = np.arange(count * width).reshape(count, width).astype(np.float32) % stop
-    rows = Rows(LAYOUT, values, np.array(lengths), np.array(terminated))
+    rows = Rows(LAYOUT, values, np.array(lengths), np.array(terminated), no_goals(len(lengths)))
     windows = Windows(values.astype(np.uint8), rows, stop=stop, context=context, stride=stride)
     expected = []
     for e, length in enumerate(lengths):
@@ -154,7 +160,7 @@ def test_windows_are_what_a_loop_over_episodes_gives(shapes: list[tuple[int, boo
 
 def test_tokens_on_disk_are_those_of_the_discretizer(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 300, size=(70_000, LAYOUT.width)).astype(np.float32)
-    rows = Rows(LAYOUT, values, np.array([70_000]), np.array([False]))
+    rows = Rows(LAYOUT, values, np.array([70_000]), np.array([False]), no_goals(1))
     tokens = tokenise(rows, Rounding(LAYOUT, 300), tmp_path / "tokens" / "training.npy")
     np.testing.assert_array_equal(tokens, values.astype(np.int64))
     assert isinstance(tokens, np.memmap)

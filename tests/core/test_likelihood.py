@@ -176,13 +176,13 @@ def test_planning_in_turns_gives_the_same_plans(monkeypatch: pytest.MonkeyPatch)
     search = LikelihoodSearch(model, discretizer, settings)
     context = random_context(model, discretizer, past, contexts=7, seed=1)
     at_once = search.plan(context)
-    monkeypatch.setattr("ttf.likelihood.ROWS_AT_ONCE", 3 * settings.beam_width)
+    monkeypatch.setattr("ttf.reader.ROWS_AT_ONCE", 3 * settings.beam_width)
     turns: list[Tensor] = []
     plan_turn = search._plan
 
-    def counted(turn: Tensor) -> Plan:
+    def counted(turn: Tensor, goal: Tensor | None) -> Plan:
         turns.append(turn)
-        return plan_turn(turn)
+        return plan_turn(turn, goal)
 
     monkeypatch.setattr(search, "_plan", counted)
     in_turns = search.plan(context)

@@ -32,7 +32,7 @@ def case(layout: Layout, bins: int, context: int, seed: int) -> tuple[Discretize
     flat = tokens.masked_fill(ended, discretizer.stop).flatten(1)
     mask = torch.rand(3, flat.shape[1] - 1, generator=generator) < 0.7
     logits = torch.randn(3, flat.shape[1] - 1, bins + 1, generator=generator)
-    return discretizer, logits, Batch(flat[:, :-1], flat[:, 1:], mask)
+    return discretizer, logits, Batch(flat[:, :0], flat[:, :-1], flat[:, 1:], mask)
 
 
 def weight(layout: Layout, column: int, config: TrainingConfig) -> float:

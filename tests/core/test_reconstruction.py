@@ -46,7 +46,7 @@ def test_without_held_out_rows_nothing_is_clipped() -> None:
 
 def test_a_constant_column_loses_nothing_and_says_nothing() -> None:
     values = np.full((50, 4), 2.5, dtype=np.float32)
-    rows = Rows(Layout(1, 1), values, np.array([50]), np.array([False]))
+    rows = Rows(Layout(1, 1), values, np.array([50]), np.array([False]), values[:1, :0])
     for column in reconstruction(fitted(rows), rows, None):
         assert (column["error_max"], column["entropy_bits"], column["live"], column["range"]) == (0.0, 0.0, 1, 0.0)
 

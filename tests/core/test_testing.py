@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ttf.interfaces.discretizer import Discretizer
     from ttf.layout import Layout
 
-Fault = Literal["none", "shape", "random", "future", "rows", "position", "shared", "select", "length"]
+Fault = Literal[
+    "none", "shape", "random", "future", "rows", "position", "shared", "select", "length", "blind", "any goal"
+]
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,11 @@ class Bag(SequenceModel):
         self.hung = torch.zeros(0)
         self.table = nn.Parameter(torch.randn(bins + 1, bins + 1))
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         if tokens.shape[1] > self.block and self.fault != "length":
             message = "too long"
             raise ValueError(message)
-        logits = self._terms(tokens, 0).cumsum(1)
+        logits = self._terms(tokens, 0).cumsum(1) + self._aim(goal, len(tokens))[:, None]
         if self.fault == "random":
             logits = logits + torch.rand(1, dtype=logits.dtype)
         if self.fault == "future":
@@ -58,12 +60,18 @@ class Bag(SequenceModel):
             logits = logits + logits.mean(0, keepdim=True)
         return logits[..., 1:] if self.fault == "shape" else logits
 
+    def _aim(self, goal: Tensor | None, batch: int) -> Tensor:
+        if self.fault == "any goal" and goal is not None:
+            goal = goal[:, : self.layout.goal]
+        terms = self.table[self.goal_tokens(goal, batch)].sum(1)
+        return 0 * terms if self.fault == "blind" else terms
+
     def _terms(self, tokens: Tensor, start: int) -> Tensor:
         positions = torch.arange(start, start + tokens.shape[1]) + 1
         return self.table[tokens] * positions[:, None]
 
-    def start(self, batch: int, capacity: int) -> State:
-        return Sum(self.table.new_zeros(batch, self.bins + 1), 0, self.fault == "select")
+    def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
+        return Sum(self._aim(goal, batch), 0, self.fault == "select")
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         assert isinstance(state, Sum)
@@ -101,6 +109,8 @@ def test_a_correct_model_passes(dtype: torch.dtype) -> None:
         ("select", "(step after|interleaved branch) .* is not the full forward"),
         ("shared", "is not the full forward"),
         ("length", "forward took .* tokens; raise ValueError beyond block = "),
+        ("blind", "a goal changes nothing"),
+        ("any goal", "forward took a goal of .* dimensions; expected "),
     ],
 )
 def test_a_broken_model_is_found_out(fault: Fault, message: str) -> None:

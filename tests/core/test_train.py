@@ -336,7 +336,7 @@ class Table(SequenceModel):
         self.unused = nn.Parameter(torch.zeros(1))
         self.fault, self.at, self.calls = fault, at, 0
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         logits = self.table[torch.tensor(self.layout.slots(tokens.shape[1])), tokens]
         self.calls += self.training
         if self.training and self.calls == self.at:
@@ -355,7 +355,7 @@ class Table(SequenceModel):
     def _break_weight(self, _: Tensor) -> None:
         self.unused.data.fill_(torch.nan)
 
-    def start(self, batch: int, capacity: int) -> State:
+    def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
         raise NotImplementedError
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:

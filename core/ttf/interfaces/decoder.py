@@ -26,8 +26,9 @@ class Decoder(ABC):
     """Plans for a batch of contexts at once."""
 
     @abstractmethod
-    def plan(self, context: Tensor, generator: torch.Generator) -> Plan:
+    def plan(self, context: Tensor, generator: torch.Generator, goal: Tensor | None = None) -> Plan:
         """Plan from contexts (B, n * D + O) int64: n past transitions and the current observation.
 
+        Where the model can be given goals, ``goal`` (B, G) is what is to be reached; None if it is unknown.
         All randomness comes from ``generator``.
         """

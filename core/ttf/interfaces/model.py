@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol, Self
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class SequenceModel(nn.Module, ABC):
     Contract, as an equality: reading tokens with :meth:`step`, in blocks of any size and with rows selected
     in between, gives the logits that :meth:`forward` gives for the whole sequence. Every sequence starts at
     slot 0. ``logits[:, p]`` are about the token at ``p + 1``, over ``bins + 1`` tokens.
+
+    Where the layout has goal dimensions, a sequence may be given a goal, which every prediction may depend on: tokens
+    (B, G) int64, ``bins`` where it is unknown, as it all is without.
     """
 
     def __init__(self, layout: Layout, bins: int, context: int) -> None:
@@ -46,12 +50,26 @@ class SequenceModel(nn.Module, ABC):
         return self.layout.block(self.context)
 
     @abstractmethod
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits (B, L, bins + 1) for tokens (B, L) int64, L at most ``block``."""
+    def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
+        """Logits (B, L, bins + 1) for tokens (B, L) int64, L at most ``block``, and perhaps a goal (B, G)."""
 
     @abstractmethod
-    def start(self, batch: int, capacity: int) -> State:
-        """An empty state for ``batch`` sequences of at most ``capacity`` tokens."""
+    def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
+        """An empty state for ``batch`` sequences of at most ``capacity`` tokens, and perhaps a goal (B, G)."""
+
+    def goal_tokens(self, goal: Tensor | None, batch: int) -> Tensor:
+        """The goal's tokens (B, G) as the model reads them: all unknown if there is no goal.
+
+        Raises:
+            ValueError: there is a goal, but of other dimensions than the layout's.
+        """
+        if goal is None:
+            device = next(self.parameters()).device
+            return torch.full((batch, self.layout.goal), self.bins, dtype=torch.int64, device=device)
+        if goal.shape != (batch, self.layout.goal):
+            message = f"a goal of shape {tuple(goal.shape)}, but this model reads {(batch, self.layout.goal)}"
+            raise ValueError(message)
+        return goal
 
     @abstractmethod
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:

@@ -33,7 +33,8 @@ def check_sequence_model(
     """
     for case in range(cases):
         generator = torch.Generator().manual_seed(seed * 100_003 + case)
-        layout = Layout(_draw(1, 4, generator), _draw(1, 3, generator))
+        goal = (0, 0)[: _draw(0, 2, generator)]
+        layout = Layout(_draw(1, 4, generator), _draw(1, 3, generator), goal)
         bins, context = _draw(2, 8, generator), _draw(1, 4, generator)
         model = _model(config.model_copy(update={"context": context}), layout, bins, generator).to(dtype)
         where = f"{layout}, bins {bins}, context {context}"
@@ -42,6 +43,7 @@ def check_sequence_model(
             _check_steps(model, generator, where)
             _check_branches(model, generator, where)
             _check_length(model, where)
+            _check_goal(model, generator, where)
     _check_decayed(model)
 
 
@@ -53,6 +55,11 @@ def _draw(low: int, high: int, generator: torch.Generator) -> int:
 def _tokens(model: SequenceModel, batch: int, length: int, generator: torch.Generator) -> Tensor:
     """Random tokens (batch, length), some of them the stop token."""
     return torch.randint(0, model.bins + 1, (batch, length), generator=generator)
+
+
+def _goal(model: SequenceModel, batch: int, generator: torch.Generator) -> Tensor:
+    """Random goals (batch, G), some of them unknown."""
+    return _tokens(model, batch, model.layout.goal, generator)
 
 
 def _model(config: ModelConfig, layout: Layout, bins: int, generator: torch.Generator) -> SequenceModel:
@@ -77,38 +84,41 @@ def _same(found: Tensor, expected: Tensor, message: str) -> None:
 def _check_forward(model: SequenceModel, generator: torch.Generator, where: str) -> None:
     """Shape, determinism, no global random numbers, rows independent, later tokens without effect."""
     batch, length = _draw(1, 4, generator), _draw(1, model.block, generator)
-    tokens = _tokens(model, batch, length, generator)
+    tokens, goal = _tokens(model, batch, length, generator), _goal(model, batch, generator)
     random = torch.get_rng_state()
-    logits = model(tokens)
+    logits = model(tokens, goal)
     shape = (batch, length, model.bins + 1)
     require(logits.shape == shape, f"{where}: forward returned {tuple(logits.shape)}; expected {shape}")
-    require(torch.equal(logits, model(tokens)), f"{where}: forward gives different logits when called again")
+    require(torch.equal(logits, model(tokens, goal)), f"{where}: forward gives different logits when called again")
     require(torch.equal(random, torch.get_rng_state()), f"{where}: forward draws global random numbers in eval mode")
-    _same(model(tokens[-1:]), logits[-1:], f"{where}: a row's logits depend on the other rows")
+    _same(model(tokens[-1:], goal[-1:]), logits[-1:], f"{where}: a row's logits depend on the other rows")
     cut = _draw(1, length, generator)
     changed = torch.cat([tokens[:, :cut], _tokens(model, batch, length - cut, generator)], 1)
-    _same(model(changed)[:, :cut], logits[:, :cut], f"{where}: a token changes the logits before it")
+    _same(model(changed, goal)[:, :cut], logits[:, :cut], f"{where}: a token changes the logits before it")
 
 
 def _check_steps(model: SequenceModel, generator: torch.Generator, where: str) -> None:
     """Blocks of random sizes, rows reordered, dropped and repeated in between, equal the full forward."""
     batch, capacity = _draw(1, 4, generator), _draw(1, model.block, generator)
-    state, history = model.start(batch, capacity), torch.empty(batch, 0, dtype=torch.int64)
+    goal, history = _goal(model, batch, generator), torch.empty(batch, 0, dtype=torch.int64)
+    state = model.start(batch, capacity, goal)
     while history.shape[1] < capacity:
         if _draw(0, 1, generator):
             rows = torch.randint(0, len(history), (_draw(1, 5, generator),), generator=generator)
-            state, history = state.select(rows), history[rows]
+            state, history, goal = state.select(rows), history[rows], goal[rows]
         block = _tokens(model, len(history), _draw(1, capacity - history.shape[1], generator), generator)
         history = torch.cat([history, block], 1)
-        state = _step(model, state, block, history, f"{where}: step after {history.shape[1] - block.shape[1]} tokens")
+        step = f"{where}: step after {history.shape[1] - block.shape[1]} tokens"
+        state = _step(model, state, block, (history, goal), step)
 
 
-def _step(model: SequenceModel, state: State, block: Tensor, history: Tensor, where: str) -> State:
-    """Read a block, the end of ``history``; the new state."""
+def _step(model: SequenceModel, state: State, block: Tensor, all_of_it: tuple[Tensor, Tensor], where: str) -> State:
+    """Read a block, the end of a history; the new state. The history comes with its goal."""
+    history, goal = all_of_it
     random = torch.get_rng_state()
     logits, state = model.step(block, state)
     require(torch.equal(random, torch.get_rng_state()), f"{where} draws global random numbers in eval mode")
-    _same(logits, model(history)[:, -block.shape[1] :], f"{where} is not the full forward")
+    _same(logits, model(history, goal)[:, -block.shape[1] :], f"{where} is not the full forward")
     require(state.length == history.shape[1], f"{where}: length is {state.length}, expected {history.shape[1]}")
     return state
 
@@ -118,15 +128,18 @@ def _check_branches(model: SequenceModel, generator: torch.Generator, where: str
     if model.block < 3:
         return
     prefix = _tokens(model, 2, _draw(1, model.block - 2, generator), generator)
-    state = _step(model, model.start(2, model.block), prefix, prefix, f"{where}: prefill")
-    other = _step(model, model.start(2, model.block), prefix.flip(0), prefix.flip(0), f"{where}: a second state")
+    goal = _goal(model, 2, generator)
+    flipped, goals = prefix.flip(0), goal.flip(0)
+    state = _step(model, model.start(2, model.block, goal), prefix, (prefix, goal), f"{where}: prefill")
+    other = _step(model, model.start(2, model.block, goals), flipped, (flipped, goals), f"{where}: a second state")
     orders = (torch.tensor([0, 1]), torch.tensor([1, 1, 0]), torch.tensor([1]))
-    branches = [(state.select(rows), prefix[rows]) for rows in orders] + [(other, prefix.flip(0))]
+    branches = [(state.select(rows), prefix[rows], goal[rows]) for rows in orders] + [(other, flipped, goals)]
     for _ in range(2):
-        for index, (branch, history) in enumerate(branches):
+        for index, (branch, history, aim) in enumerate(branches):
             block = _tokens(model, len(history), 1, generator)
             history = torch.cat([history, block], 1)  # noqa: PLW2901  (this branch's)
-            branches[index] = _step(model, branch, block, history, f"{where}: interleaved branch {index}"), history
+            read = _step(model, branch, block, (history, aim), f"{where}: interleaved branch {index}")
+            branches[index] = read, history, aim
 
 
 def _check_length(model: SequenceModel, where: str) -> None:
@@ -137,6 +150,22 @@ def _check_length(model: SequenceModel, where: str) -> None:
     except (ValueError, IndexError, RuntimeError):
         return
     message = f"{where}: forward took {model.block + 1} tokens; raise ValueError beyond block = {model.block}"
+    raise AssertionError(message)
+
+
+def _check_goal(model: SequenceModel, generator: torch.Generator, where: str) -> None:
+    """No goal is an unknown one; another goal gives other logits; one of other dimensions is refused."""
+    tokens = _tokens(model, 2, 1, generator)
+    unknown = torch.full((2, model.layout.goal), model.bins)
+    logits = model(tokens)
+    _same(model(tokens, unknown), logits, f"{where}: no goal is not the same as an unknown one")
+    if model.layout.goal:
+        require(not torch.equal(model(tokens, unknown - 1), logits), f"{where}: a goal changes nothing")
+    try:
+        model(tokens, torch.zeros(2, model.layout.goal + 1, dtype=torch.int64))
+    except (ValueError, IndexError, RuntimeError):
+        return
+    message = f"{where}: forward took a goal of {model.layout.goal + 1} dimensions; expected {model.layout.goal}"
     raise AssertionError(message)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
-from ttf.columns import ColumnLinear, column_rows
+from ttf.columns import ColumnLinear, GoalEmbedding, column_rows
 from ttf.interfaces.model import SequenceModel, State, linear_weights
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class GPTState:
     """Tokens read."""
 
     visible: int
-    """Tokens stored."""
+    """Tokens stored, those of the goal first."""
 
     def select(self, rows: Tensor) -> GPTState:
         """The state in which new row ``i`` continues old row ``rows[i]``."""
@@ -125,31 +125,40 @@ class GPT(SequenceModel):
         self.config = config
         self.tok_emb = nn.Embedding(bins * layout.width + 1, config.width)  # the last row is the stop token
         self.pos_emb = nn.Parameter(torch.zeros(1, self.block, config.width))
+        self.goal_emb = GoalEmbedding(layout.goal, bins, config.width) if layout.goal else None
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.width)
         self.head = ColumnLinear(layout.width, bins + 1, config.width)
         self.register_buffer("slots", torch.tensor(layout.slots(self.block)), persistent=False)
-        self.register_buffer("kept", torch.nonzero(self.slots != layout.value)[:, 0], persistent=False)
+        kept = layout.goal + torch.nonzero(self.slots != layout.value)[:, 0]
+        self.register_buffer("kept", torch.cat([torch.arange(layout.goal), kept]), persistent=False)
         self.apply(_initialise)
 
     slots: Tensor
     """Buffer (block,): the slot of every position."""
 
     kept: Tensor
-    """Buffer: the positions that are keys, all but those of value tokens."""
+    """Buffer: the positions, counted from the goal's first, that are keys: all but those of value tokens."""
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         """Logits (B, L, bins + 1) for tokens (B, L)."""
-        return self._read(tokens, 0, None)
+        x = self._embed(tokens, 0, tokens.shape[1])
+        x = torch.cat([*self._goal(goal, len(tokens)), x], dim=1)
+        x = self._through(self.drop(x), 0, None)
+        logits: Tensor = self.head(self.ln_f(x[:, self.layout.goal :]), 0)
+        return logits
 
-    def start(self, batch: int, capacity: int) -> State:
-        """An empty state for ``batch`` sequences of at most ``capacity`` tokens."""
+    def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
+        """A state for ``batch`` sequences of at most ``capacity`` tokens, empty but for the goal."""
         size = self.config.width // self.config.heads
-        stored = self._visible(capacity)
+        stored = self._visible(self.layout.goal + capacity)
         weight = self.pos_emb
         buffers = [weight.new_empty(batch, self.config.heads, stored, size) for _ in range(2 * self.config.layers)]
-        return GPTState(tuple(buffers[::2]), tuple(buffers[1::2]), length=0, visible=0)
+        state = GPTState(tuple(buffers[::2]), tuple(buffers[1::2]), length=0, visible=0)
+        for aim in self._goal(goal, batch):
+            self._through(self.drop(aim), 0, state)
+        return replace(state, visible=self.layout.goal)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (B, n, bins + 1) of tokens (B, n) that follow ``state``, and the state after them."""
@@ -157,30 +166,35 @@ class GPT(SequenceModel):
             message = f"a GPT continues the states it started, found {type(state).__name__}"
             raise TypeError(message)
         length = state.length + tokens.shape[1]
-        logits = self._read(tokens, state.length, state)
-        return logits, replace(state, length=length, visible=self._visible(length))
+        x = self._embed(tokens, state.length, length)
+        x = self._through(self.drop(x), self.layout.goal + state.length, state)
+        logits: Tensor = self.head(self.ln_f(x), state.length)
+        return logits, replace(state, length=length, visible=self._visible(self.layout.goal + length))
 
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
         """Weights of the linear maps and of the heads."""
         return [*linear_weights(self), self.head.weight]
 
-    def _visible(self, length: int) -> int:
-        """How many of the first ``length`` tokens leave keys."""
-        return length - length // self.layout.width
+    def _visible(self, end: int) -> int:
+        """How many of the positions before ``end``, counted from the goal's first, leave keys."""
+        return end - max(0, end - self.layout.goal) // self.layout.width
 
-    def _read(self, tokens: Tensor, start: int, state: GPTState | None) -> Tensor:
-        end = start + tokens.shape[1]
+    def _through(self, x: Tensor, start: int, state: GPTState | None) -> Tensor:
+        """The residual stream x (B, n, width) after all blocks, from position ``start``, counted from the goal's."""
+        reading = self._reading(start, start + x.shape[1], state)
+        for layer, block in enumerate(self.blocks):
+            x = block(x, reading, layer)
+        return x
+
+    def _goal(self, goal: Tensor | None, batch: int) -> list[Tensor]:
+        """The embedded goal (B, G, width), which has no positions, if there are goals at all."""
+        tokens = self.goal_tokens(goal, batch)
+        return [self.goal_emb(tokens)] if self.goal_emb is not None else []
+
+    def _embed(self, tokens: Tensor, start: int, end: int) -> Tensor:
         if end > self.block:
             message = f"{end} tokens, but this model reads at most {self.block}"
             raise ValueError(message)
-        reading = self._reading(start, end, state)
-        x = self.drop(self._embed(tokens, start, end))
-        for layer, block in enumerate(self.blocks):
-            x = block(x, reading, layer)
-        logits: Tensor = self.head(self.ln_f(x), start)
-        return logits
-
-    def _embed(self, tokens: Tensor, start: int, end: int) -> Tensor:
         slots = self.slots[start:end]
         embedded: Tensor = self.tok_emb(column_rows(tokens, slots, self.layout, self.bins))
         if self.config.value_leak == "blocked":

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
-from ttf.columns import ColumnEmbedding, ColumnLinear
+from ttf.columns import ColumnEmbedding, ColumnLinear, GoalEmbedding
 from ttf.interfaces.model import SequenceModel, State, linear_weights
 
 if TYPE_CHECKING:
@@ -26,12 +26,15 @@ class MarkovState:
     seen: Tensor
     """(B, 2 * width): the sums of the embeddings of the transition being written, and of the one before it."""
 
+    goal: Tensor
+    """(B, width): the sum of the embeddings of the goal."""
+
     length: int
     """Tokens read."""
 
     def select(self, rows: Tensor) -> MarkovState:
         """The state in which new row ``i`` continues old row ``rows[i]``."""
-        return MarkovState(self.seen.index_select(0, rows), self.length)
+        return MarkovState(self.seen.index_select(0, rows), self.goal.index_select(0, rows), self.length)
 
 
 class Markov(SequenceModel):
@@ -45,6 +48,7 @@ class Markov(SequenceModel):
     def __init__(self, config: MarkovConfig, layout: Layout, bins: int) -> None:
         super().__init__(layout, bins, config.context)
         self.tok_emb = ColumnEmbedding(layout, bins, self.block, config.width)
+        self.goal_emb = GoalEmbedding(layout.goal, bins, config.width) if layout.goal else None
         self.mix = ColumnLinear(layout.width, config.width, 2 * config.width)
         self.slot_emb = nn.Parameter(torch.zeros(layout.width, config.width))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
@@ -56,13 +60,16 @@ class Markov(SequenceModel):
     completed: Tensor
     """Buffer (D, 1) bool: the slot whose token completes a transition; the next one begins another."""
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         """Logits (B, L, bins + 1) for tokens (B, L)."""
-        return self.step(tokens, self.start(len(tokens), tokens.shape[1]))[0]
+        return self.step(tokens, self.start(len(tokens), tokens.shape[1], goal))[0]
 
-    def start(self, batch: int, capacity: int) -> State:  # noqa: ARG002  (a state of fixed size)
-        """An empty state for ``batch`` sequences."""
-        return MarkovState(self.mix.weight.new_zeros(batch, self.mix.weight.shape[2]), length=0)
+    def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:  # noqa: ARG002  (of fixed size)
+        """An empty state for ``batch`` sequences, but for the goal."""
+        seen = self.mix.weight.new_zeros(batch, self.mix.weight.shape[2])
+        tokens = self.goal_tokens(goal, batch)
+        aim = self.goal_emb(tokens).sum(1) if self.goal_emb is not None else self.slot_emb.new_zeros(1)
+        return MarkovState(seen, aim.expand(batch, self.slot_emb.shape[1]), length=0)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (B, n, bins + 1) of tokens (B, n) that follow ``state``, and the state after them."""
@@ -71,10 +78,10 @@ class Markov(SequenceModel):
             raise TypeError(message)
         start, end = state.length, state.length + tokens.shape[1]
         seen = self._seen(self.tok_emb(tokens, start), state)
-        x = self.mix(seen, start) + self.slot_emb[self.tok_emb.slots[start:end]]
+        x = self.mix(seen, start) + self.slot_emb[self.tok_emb.slots[start:end]] + state.goal.unsqueeze(1)
         for block in self.blocks:
             x = block(x)
-        return self.head(self.ln_f(x), start), MarkovState(seen[:, -1], end)
+        return self.head(self.ln_f(x), start), MarkovState(seen[:, -1], state.goal, end)
 
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
         """Weights of the linear maps and of the heads."""

@@ -1,0 +1,66 @@
+"""Goals: which columns of an observation tell what was reached, and which tell what is to be reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+from ttf.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from ttf.component import GoalConfig
+    from ttf.interfaces.data import Episode
+    from ttf.interfaces.discretizer import Discretizer
+
+
+@dataclass(frozen=True)
+class GoalColumns:
+    """How observations (..., O) of the data and the environment are taken apart.
+
+    Raises:
+        DataError: a column is beyond the observation, or none is left.
+    """
+
+    config: GoalConfig
+    width: int
+    """O, the goal included."""
+
+    def __post_init__(self) -> None:
+        for name in ("achieved", "desired"):
+            for column in getattr(self.config, name):
+                if column >= self.width:
+                    message = f"data.goal.{name}: {column} is out of range; an observation has {self.width} dimensions"
+                    raise DataError(message)
+
+    @cached_property
+    def seen(self) -> list[int]:
+        """Columns of the transitions' observation."""
+        return [column for column in range(self.width) if column not in self.config.desired]
+
+    @cached_property
+    def columns(self) -> tuple[int, ...]:
+        """Which of those the goal is about."""
+        return tuple(self.seen.index(column) for column in self.config.achieved)
+
+    def reached(self, episode: Episode) -> NDArray[np.float32]:
+        """Where an episode ended (G,): the goal it would have been right for."""
+        last = episode.final_observation if episode.final_observation is not None else episode.observations[-1]
+        return last[self.config.achieved]
+
+    def wanted(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What is to be reached (B, G), from observations (B, O)."""
+        return observations[:, self.config.desired]
+
+
+def encode_goal(discretizer: Discretizer, goals: Tensor) -> Tensor:
+    """Goal tokens (B, G) of goals (B, G), by the bins of the columns that they are about."""
+    columns = discretizer.layout.goal_columns
+    tokens = [discretizer.encode(goals[:, i : i + 1], column) for i, column in enumerate(columns)]
+    return torch.cat([goals.new_zeros(len(goals), 0, dtype=torch.int64), *tokens], dim=1)

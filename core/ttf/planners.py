@@ -1,0 +1,49 @@
+"""The planner of a recipe as policies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ttf.agent import PlanningPolicy
+
+if TYPE_CHECKING:
+    from ttf.goals import GoalColumns
+    from ttf.interfaces.critic import Critic
+    from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.environment import Environment
+    from ttf.interfaces.model import SequenceModel
+    from ttf.recipe import Recipe
+
+
+def make_planners(
+    recipe: Recipe,
+    model: SequenceModel,
+    discretizer: Discretizer,
+    critic: Critic | None,
+    environment: Environment | None,
+    goals: GoalColumns | None,
+) -> dict[str, PlanningPolicy]:
+    """The recipe's planner by name, and where its model has learned to do without its goal, the same without.
+
+    Raises:
+        RecipeError: the decoder does not fit the other sections.
+    """
+    config, data = recipe.decoder, recipe.data
+    if config is None or environment is None:
+        return {}
+    decoder = config.build(model, discretizer, discount=data.discount**data.stride, critic=critic)
+    names = {config.kind: False}
+    if data.goal is not None and data.goal.dropout > 0:
+        names[f"{config.kind} without goal"] = True
+    return {
+        name: PlanningPolicy(
+            decoder,
+            discretizer,
+            environment,
+            context=config.context,
+            plan_every=config.plan_every,
+            goals=goals,
+            hide_goal=hidden,
+        )
+        for name, hidden in names.items()
+    }
