@@ -110,8 +110,9 @@ class DataConfig(Component):
     terminal_penalty: float | None = None
     """Reward that replaces the recorded one where an episode terminates (published: -100); null keeps it."""
 
-    reward_scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    """What rewards are multiplied by before anything is learned from them; results show the environment's own."""
+    reward_scale: Annotated[float, Field(ge=0, le=1e6)] = 1.0
+    """What rewards are multiplied by before anything is learned from them; 0 makes data without rewards. Results show
+    the environment's own."""
 
     reward_shift: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
     """What is added to every scaled reward; -1 turns a reward of 1 at the goal into a cost of 1 per step before it."""

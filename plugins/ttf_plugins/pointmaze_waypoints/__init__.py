@@ -23,8 +23,8 @@ class PointMazeWaypointsConfig(DataConfig):
 
     kind: Literal["pointmaze_waypoints"] = "pointmaze_waypoints"
 
-    maze: Literal["open", "umaze", "medium", "large"] = "medium"
-    """Which PointMaze to collect in."""
+    maze: Literal["open", "umaze", "medium", "large", "fourrooms"] = "medium"
+    """Which PointMaze to collect in; `fourrooms` is four rooms of 4 by 4 cells, each with a door to both neighbours."""
 
     steps: Annotated[int, Field(ge=100, le=100_000_000)] = 200_000
     """Environment steps to collect at least; the last episodes are finished."""

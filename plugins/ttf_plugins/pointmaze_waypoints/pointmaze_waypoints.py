@@ -10,7 +10,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ttf.errors import DataError
-from ttf.interfaces.data import EnvironmentSpec
 from ttf.maze import solve
 from ttf.minari_store import MinariSource, exists
 from ttf.minari_write import add_once, create
@@ -20,13 +19,14 @@ from ttf.registered import make
 from ttf.spaces import columns, observation_width
 from ttf_plugins.pointmaze_waypoints.collect import run
 from ttf_plugins.pointmaze_waypoints.hindsight import HindsightSource
+from ttf_plugins.pointmaze_waypoints.mazes import environment_spec
 from ttf_plugins.pointmaze_waypoints.waypoints import Columns, Controller, WaypointPolicy
 
 if TYPE_CHECKING:
     import gymnasium
     from gymnasium import spaces
 
-    from ttf.interfaces.data import DataSource
+    from ttf.interfaces.data import DataSource, EnvironmentSpec
     from ttf.interfaces.progress import Progress
     from ttf_plugins.pointmaze_waypoints import PointMazeWaypointsConfig
 
@@ -35,8 +35,6 @@ _COLLECTOR = 1
 
 _ALGORITHM = "waypoints: shortest path, PD controller, Gaussian action noise"
 _DESCRIPTION = "PointMaze episodes between random starts and goals, each ending at its goal."
-
-_NAMES = {"open": "Open", "umaze": "UMaze", "medium": "Medium", "large": "Large"}
 
 #: Where the policy finds position, velocity and goal while it collects.
 _RECORDED = Columns((0, 1), (2, 3), (4, 5))
@@ -49,7 +47,7 @@ def open_source(config: PointMazeWaypointsConfig, seed: int, progress: Progress)
         DataError: PointMaze is not installed, or the configuration does not fit its observations.
         ResourceError: the local store cannot be written.
     """
-    spec = EnvironmentSpec(f"PointMaze_{_NAMES[config.maze]}-v3", {"continuing_task": False})
+    spec = environment_spec(config.maze)
     rule = ObservationRule(tuple(config.observation_keys), _dims(config))
     with closing(make(spec)) as environment:
         observation_width(rule, environment.observation_space)
