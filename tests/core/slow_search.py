@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from ttf.interfaces.discretizer import Discretizer
@@ -78,12 +80,32 @@ def next_logits(
     return logits
 
 
-class SlowSearch:
-    """Plans for one context."""
+class Planned(NamedTuple):
+    """A transition of a plan."""
 
-    def __init__(self, model: SequenceModel, discretizer: Discretizer, settings: BeamSettings) -> None:
+    tokens: list[int]
+    reward: float
+    value: float
+    ended: bool
+
+
+def published_score(plan: list[Planned], discount: float) -> float:
+    rewards = sum(discount**t * planned.reward for t, planned in enumerate(plan))
+    return rewards + discount ** len(plan) * plan[-1].value
+
+
+class SlowSearch:
+    """Plans for one context; ``score`` is that of a plan so far, for a discount factor."""
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        discretizer: Discretizer,
+        settings: BeamSettings,
+        score: Callable[[list[Planned], float], float] = published_score,
+    ) -> None:
         self.model, self.discretizer, self.settings = model, discretizer, settings
-        self.layout = model.layout
+        self.layout, self.score = model.layout, score
 
     def continued(self, row: list[int], ended: bool, uniforms: list[float]) -> tuple[list[int], float, float]:
         """The row with an action, a reward and a value; the expected reward and value."""
@@ -112,22 +134,22 @@ class SlowSearch:
 
     def plan(self, context: list[int], uniforms: Tensor) -> tuple[list[int], float]:
         """The best plan's tokens and its score, for uniforms (H, A, W * E)."""
-        settings, gamma = self.settings, self.settings.discount
-        beams = [(context, 0.0, False)] * settings.beam_width
+        settings, start = self.settings, len(context) - self.layout.observation
+        beams: list[tuple[list[int], list[Planned], bool]] = [(context, [], False)] * settings.beam_width
         for t in range(settings.horizon):
             candidates = []
             for e in range(settings.expand):
-                for w, (row, returns, ended) in enumerate(beams):
+                for w, (row, plan, ended) in enumerate(beams):
                     numbers = uniforms[t, :, e * settings.beam_width + w].tolist()
                     longer, reward, value = self.continued(row, ended, numbers)
-                    total = returns + gamma**t * reward
-                    candidates.append((total + gamma ** (t + 1) * value, longer, total, ended))
+                    new = [*plan, Planned(longer[start + t * self.layout.width :], reward, value, ended)]
+                    candidates.append((self.score(new, settings.discount), longer, new, ended))
             candidates.sort(key=lambda candidate: -candidate[0])
             kept = candidates[: settings.beam_width]
             best = kept[0]
             beams = []
-            for _, row, returns, ended in kept:
+            for _, row, plan, ended in kept:
                 if t < settings.horizon - 1:
                     row, ended = self.observed(row, ended)  # noqa: PLW2901
-                beams.append((row, returns, ended))
-        return best[1][len(context) - self.layout.observation :], best[0]
+                beams.append((row, plan, ended))
+        return best[1][start:], best[0]
