@@ -20,7 +20,7 @@ from ttf.holding import HoldingPolicy
 from ttf.interrupts import handled
 from ttf.learn import learned_steps, learning_loops
 from ttf.planners import make_planners
-from ttf.prepare import Baseline, Data, load_data, make_baselines, make_critic, make_environment, statistics
+from ttf.prepare import Baseline, Data, describe, load_data, make_baselines, make_critic, make_environment, statistics
 from ttf.recipe import dump
 from ttf.reconstruction import reconstruction
 from ttf.results import summarise
@@ -153,6 +153,7 @@ class Experiment:
         self._update(
             data={**asdict(provenance), **statistics(data.source.episodes())},
             layout={"observation": layout.observation, "action": layout.action, "names": layout.names},
+            source=describe(data),
         )
         return data
 

@@ -224,6 +224,9 @@ class BaselineConfig(Component):
     """A policy that stands beside the planner in the results."""
 
     slot = "baselines"
+    needs_data: ClassVar[bool] = False
+    """Whether the policy cannot be made without the episodes; a run with pretrained parts then leaves it out."""
+
     requires: ClassVar[tuple[str, ...]] = ("environment", "evaluation")
 
     per_transition: ClassVar[bool] = False
@@ -250,6 +253,8 @@ class BaselineConfig(Component):
 
 class LearnedBaselineConfig(LearningFields, BaselineConfig):
     """A policy that must be trained first."""
+
+    needs_data = True
 
     per_transition: ClassVar[bool] = True
 

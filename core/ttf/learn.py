@@ -77,11 +77,13 @@ def learning_loops(
 
 def learned_steps(recipe: Recipe, run: RunDir) -> dict[str, int]:
     """How far each learner of a recipe, by name, has come in a run: the update of its newest checkpoint."""
-    steps: dict[str, int] = {}
-    for name, config in _configs(recipe).items():
-        saved, _ = checkpoint.load_newest(run.learned(name, learning_hash(recipe, config)))
-        steps[name] = saved.step if saved else 0
-    return steps
+    found = {name: learned_checkpoint(recipe, run, name, config) for name, config in _configs(recipe).items()}
+    return {name: saved.step if saved else 0 for name, saved in found.items()}
+
+
+def learned_checkpoint(recipe: Recipe, run: RunDir, name: str, config: LearningFields) -> Checkpoint | None:
+    """The newest checkpoint of a learner of a recipe in a run, if there is one."""
+    return checkpoint.load_newest(run.learned(name, learning_hash(recipe, config)))[0]
 
 
 def _configs(recipe: Recipe) -> dict[str, LearningFields]:

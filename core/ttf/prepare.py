@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from ttf.component import BaselineConfig
+    from ttf.component import BaselineConfig, DataConfig
     from ttf.interfaces.critic import Critic
     from ttf.interfaces.data import DataSource, Episode
     from ttf.interfaces.environment import Environment
@@ -68,12 +68,23 @@ def load_data(recipe: Recipe, progress: Progress) -> Data:
     source = config.build(seed=stream(seed, "data"), progress=progress)
     episodes = source.episodes()
     width, actions = check_episodes(episodes)
-    goals = GoalColumns(config.goal, width) if config.goal else None
-    layout = Layout(len(goals.seen), actions, goals.columns) if goals else Layout(width, actions)
+    goals, layout = take_apart(config, width, actions)
     rows = make_rows(episodes, layout, config, goals)
     fraction = recipe.training.validation_fraction if recipe.training else 0.0
     training, held_out = split(len(episodes), fraction, stream(seed, "validation"))
     return Data(source, rows.select(training), rows.select(held_out), [episodes[i] for i in training], goals)
+
+
+def take_apart(config: DataConfig, width: int, actions: int) -> tuple[GoalColumns | None, Layout]:
+    """Which columns of observations (..., width) are the goal's, and the layout of transitions without them.
+
+    Raises:
+        DataError: the observation has no such columns.
+    """
+    if config.goal is None:
+        return None, Layout(width, actions)
+    goals = GoalColumns(config.goal, width)
+    return goals, Layout(len(goals.seen), actions, goals.columns)
 
 
 def make_environment(recipe: Recipe, data: Data) -> Environment | None:
@@ -157,6 +168,19 @@ def make_baselines(
             policy = HoldingPolicy(bounded, recipe.data)
         baselines[name] = Baseline(policy, learner)
     return baselines
+
+
+def describe(data: Data) -> dict[str, Any]:
+    """Where data was recorded and how its observations are flattened, as JSON."""
+    spec, rule = data.source.environment, data.source.rule
+    return {
+        "observation": data.whole.observation,
+        "action": data.whole.action,
+        "environment": spec.id if spec else None,
+        "options": dict(spec.options) if spec else {},
+        "keys": rule.keys,
+        "dims": rule.dims,
+    }
 
 
 def statistics(episodes: Sequence[Episode]) -> dict[str, Any]:

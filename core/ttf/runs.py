@@ -94,17 +94,24 @@ def locked(run: RunDir) -> Iterator[None]:
 
 def training_hash(recipe: Recipe) -> str:
     """Identifies the parts of a recipe that shape the trained model."""
-    plain = _plain(recipe)
+    plain = plain_section(recipe)
     return _digest({name: plain[name] for name in TRAINED})
 
 
 def learning_hash(recipe: Recipe, learner: LearningFields) -> str:
     """Identifies what shapes a learner: how it is configured, the data, and which episodes are held out."""
     fraction = recipe.training.validation_fraction if recipe.training else 0.0
-    return _digest({"seed": recipe.seed, "data": _plain(recipe)["data"], "held_out": fraction, "self": _plain(learner)})
+    return _digest(
+        {
+            "seed": recipe.seed,
+            "data": plain_section(recipe)["data"],
+            "held_out": fraction,
+            "self": plain_section(learner),
+        }
+    )
 
 
-def _plain(section: Section) -> dict[str, Any]:
+def plain_section(section: Section) -> dict[str, Any]:
     """A section as JSON, each component with all its own fields."""
     return section.model_dump(mode="json", serialize_as_any=True)
 

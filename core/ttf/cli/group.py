@@ -10,6 +10,7 @@ import click
 from ttf import __version__
 from ttf.cli.components import components
 from ttf.cli.doctor import doctor
+from ttf.cli.export import export
 from ttf.cli.recipes import recipes
 from ttf.cli.report import report
 from ttf.cli.run import run
@@ -90,6 +91,6 @@ def make_cli() -> click.Group:
         """Offline reinforcement learning as sequence modelling, assembled from recipes."""
         settings.debug = debug
 
-    for command in (run, validate, components, schema, recipes, report, doctor):
+    for command in (run, validate, components, schema, recipes, report, export, doctor):
         ttf.add_command(command)
     return ttf

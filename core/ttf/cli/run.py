@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttf.cli.shipped import complete_recipes, find_recipe
+from ttf.cli.shipped import complete_recipes, find_recipe, shipped_parts
+from ttf.errors import RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ Examples:
   ttf run my.yaml --set decoder.beam_width=64 --set training.steps=5e4
   ttf run my.yaml --set 'discretizer={kind: uniform, bins: 50}' --seed 1
   ttf run my.yaml --resume
+  ttf run antmaze_value_guided --pretrained
 """
 
 
@@ -36,8 +38,22 @@ Examples:
     help="Folder in which the run gets its own folder.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run of this name from its last checkpoint.")
+@click.option("--pretrained", is_flag=True, help="Train nothing: plan with the trained parts that come with RECIPE.")
+@click.option(
+    "--pretrained-from",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Train nothing: plan with the parts in a folder that ttf export wrote.",
+)
 def run(
-    recipe: str, overrides: tuple[str, ...], seed: int | None, device: str | None, runs_dir: Path, *, resume: bool
+    recipe: str,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    device: str | None,
+    runs_dir: Path,
+    *,
+    resume: bool,
+    pretrained: bool,
+    pretrained_from: Path | None,
 ) -> None:
     """Train, evaluate and report what RECIPE says.
 
@@ -49,11 +65,22 @@ def run(
     given = {name: value for name, value in (("seed", seed), ("device", device)) if value is not None}
     checked = load(find_recipe(recipe), load_registry(), overrides, given, lambda text: click.echo(text, err=True))
 
-    from ttf.assemble import run_recipe
     from ttf.cli.progress import make_progress
 
     with make_progress() as progress:
-        finished = run_recipe(checked, runs_dir=runs_dir, resume=resume, progress=progress)
+        if pretrained or pretrained_from is not None:
+            if resume:
+                message = "--resume goes on with a training, --pretrained does without; leave one of them out"
+                raise RecipeError(message)
+            from ttf.plan_only import run_pretrained
+            from ttf.pretrained import Pretrained
+
+            parts = Pretrained(pretrained_from or shipped_parts(find_recipe(recipe)))
+            finished = run_pretrained(checked, parts, runs_dir=runs_dir, progress=progress)
+        else:
+            from ttf.assemble import run_recipe
+
+            finished = run_recipe(checked, runs_dir=runs_dir, resume=resume, progress=progress)
     print_result(finished)
 
 

@@ -53,6 +53,20 @@ def find_recipe(argument: str) -> Path:
     return known[argument]
 
 
+def shipped_parts(recipe: Path) -> Path:
+    """The folder of the trained parts that come with a recipe file.
+
+    Raises:
+        RecipeError: there are none.
+    """
+    folder = recipe.parent / "pretrained" / recipe.stem
+    if not folder.is_dir():
+        known = [path.name for path in sorted(folder.parent.glob("*"))]
+        message = f"{recipe}: no pretrained parts come with it{did_you_mean(recipe.stem, known)}"
+        raise RecipeError(message)
+    return folder
+
+
 def complete_recipes(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Completions of a RECIPE argument: shipped names, then files."""
     from click.shell_completion import CompletionItem

@@ -43,6 +43,8 @@ class BehaviourConfig(BaselineConfig):
 
     kind: Literal["behaviour"] = "behaviour"
 
+    needs_data = True
+
     def build(
         self,
         source: DataSource,
