@@ -24,6 +24,7 @@ NUMPY_MEETS_TORCH = {
     "agent.py",  # observations come in, actions go out
     "episodes.py",  # rows become tokens, windows become batches
     "interop.py",  # reads weights from .npz files
+    "policies.py",  # observations go into networks, actions come out
     "reconstruction.py",  # rows are encoded and decoded, for the report
     "transitions.py",  # episodes become the batches of critics
     "train.py",  # the order of the windows

@@ -29,7 +29,7 @@ class Twins(nn.Module):
 
     def __init__(self, layout: Layout, config: IQLConfig) -> None:
         super().__init__()
-        inputs = layout.observation + layout.action
+        inputs = layout.actions.stop  # observation and action
         self.both = nn.ModuleList(mlp(inputs, 1, hidden=config.hidden, layers=config.layers) for _ in range(2))
 
     def forward(self, inputs: Tensor) -> Tensor:
