@@ -1,4 +1,4 @@
-"""From a recipe to a finished run: data, discretizer, model, evaluation, report, in one pass."""
+"""From a recipe to a finished run: data, discretizer, model, evaluation, analyses, report, in one pass."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 
 from ttf import checkpoint
 from ttf.agent import PlanningPolicy
+from ttf.analyse import run_analyses
 from ttf.device import resolve_device
 from ttf.episodes import Rows, Windows, tokenise
 from ttf.errors import DataError
@@ -29,7 +30,7 @@ from ttf.runs import create_run, locked, newest_unfinished, training_hash
 from ttf.seeds import stream
 from ttf.train import Trainer
 from ttf.training_state import seeded_weights
-from ttf.versions import git_state, machine, versions
+from ttf.versions import git_state, machine, now, versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,7 +88,7 @@ class Experiment:
         self.saved = self._newest_checkpoint()
 
     def run(self) -> None:
-        """Data, environment, discretizer, model, evaluation, report."""
+        """Data, environment, discretizer, model, evaluation, analyses, report."""
         self._begin()
         with self._timed("data"):
             data = self._load_data()
@@ -101,6 +102,7 @@ class Experiment:
         reporters = [config.build(self.run_dir) for config in self.recipe.reporters]
         discretizer = self._fit(self.recipe.discretizer, data) if self.recipe.discretizer else None
         self._learn(critic, baselines, data, reporters)
+        model: SequenceModel | None = None
         planner: dict[str, PlanningPolicy] = {}
         if discretizer is not None and self.recipe.model is not None and self.recipe.training is not None:
             model = self._train(self.recipe.model, self.recipe.training, data, discretizer, reporters)
@@ -113,6 +115,9 @@ class Experiment:
                 policies |= {name: baseline.policy for name, baseline in baselines.items()}
                 self._evaluate(self.recipe.evaluation, policies, environment, reporters)
             self._count_clips(planner)
+        if self.recipe.analyses:
+            with self._timed("analyses"):
+                run_analyses(self.recipe, self.run_dir, data, discretizer, model, self.progress)
         self._finish(reporters)
 
     def _begin(self) -> None:
@@ -121,7 +126,7 @@ class Experiment:
             recipe=self.recipe.name,
             seed=self.recipe.seed,
             device=str(self.device),
-            created=self.record.get("created", _now()),
+            created=self.record.get("created", now()),
             finished=None,
             command="ttf run recipe.yaml",
             versions=versions(),
@@ -133,7 +138,7 @@ class Experiment:
 
     def _finish(self, reporters: list[Reporter]) -> None:
         """Let the reporters finish; a run whose report has failed is not finished."""
-        self._update(finished=_now())  # reports say when
+        self._update(finished=now())  # reports say when
         try:
             for reporter in reporters:
                 reporter.finish()
@@ -278,7 +283,3 @@ class Experiment:
 def _tell(reporters: list[Reporter], record: Mapping[str, Any]) -> None:
     for reporter in reporters:
         reporter.metrics(record)
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
+    from ttf.interfaces.analysis import Analysis
     from ttf.interfaces.critic import Critic
     from ttf.interfaces.data import DataSource
     from ttf.interfaces.decoder import Decoder
@@ -263,6 +264,16 @@ class LearnedBaselineConfig(LearningFields, BaselineConfig):
         """Make what is trained, with fresh weights drawn from torch's global generator."""
 
 
+class AnalysisConfig(Component):
+    """A question asked of the run once it is trained and evaluated; what is found stands in the report."""
+
+    slot = "analyses"
+
+    @abstractmethod
+    def build(self) -> Analysis:
+        """Make the analysis."""
+
+
 class ReporterConfig(Component):
     """What is done with metrics, evaluation episodes and results."""
 
@@ -282,5 +293,6 @@ SLOTS: dict[str, tuple[type[Component], bool]] = {
     "decoder": (DecoderConfig, False),
     "environment": (EnvironmentConfig, False),
     "baselines": (BaselineConfig, True),
+    "analyses": (AnalysisConfig, True),
     "reporters": (ReporterConfig, True),
 }

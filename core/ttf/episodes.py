@@ -62,6 +62,22 @@ class Rows:
         values = np.concatenate([self.values[:0], *pieces])
         return Rows(self.layout, values, self.lengths[episodes], self.terminated[episodes], self.goals[episodes])
 
+    def starts(self, count: int, stride: int) -> NDArray[np.int64]:
+        """Rows from which ``count`` transitions, ``stride`` steps apart, lie within one episode."""
+        ends = self.lengths.cumsum()
+        last = (count - 1) * stride
+        pieces = [np.arange(end - length, end - last) for end, length in zip(ends, self.lengths, strict=True)]
+        return np.concatenate([np.arange(0), *pieces])
+
+    def sequences(self, starts: NDArray[np.int64], count: int, stride: int) -> NDArray[np.float32]:
+        """``count`` transitions from each of the rows (S,): (S, count, D)."""
+        sequences: NDArray[np.float32] = self.values[starts[:, None] + np.arange(count) * stride]
+        return sequences
+
+    def episode(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which episodes rows (S,) belong to."""
+        return np.searchsorted(self.lengths.cumsum(), rows, side="right")
+
 
 def make_rows(
     episodes: Sequence[Episode], layout: Layout, config: DataConfig, goals: GoalColumns | None = None

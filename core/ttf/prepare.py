@@ -15,6 +15,7 @@ from ttf.goals import GoalColumns
 from ttf.holding import HoldingPolicy
 from ttf.layout import Layout
 from ttf.policies import BoundedPolicy
+from ttf.recipe import named
 from ttf.seeds import stream
 from ttf.training_state import seeded_weights
 
@@ -129,11 +130,7 @@ class Baseline:
 
 def named_baselines(recipe: Recipe) -> dict[str, BaselineConfig]:
     """The recipe's baselines by kind; the second of a kind is called ``kind 2``."""
-    named: dict[str, BaselineConfig] = {}
-    for index, config in enumerate(recipe.baselines):
-        number = 1 + sum(earlier.kind == config.kind for earlier in recipe.baselines[:index])
-        named[config.kind if number == 1 else f"{config.kind} {number}"] = config
-    return named
+    return named(recipe.baselines)
 
 
 def make_critic(recipe: Recipe, layout: Layout) -> Critic | None:

@@ -6,12 +6,13 @@ import json
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 from pydantic import Field, ValidationError, create_model
 
 from ttf.component import (
     SLOTS,
+    AnalysisConfig,
     BaselineConfig,
     Component,
     CriticConfig,
@@ -30,7 +31,7 @@ from ttf.wording import note_validation_errors
 from ttf.yaml_source import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ttf.registry import Registry
     from ttf.requirements import Components
@@ -76,8 +77,23 @@ class Recipe(Section):
     baselines: list[BaselineConfig] = Field(default=[], max_length=100)
     """Policies that stand beside the planner in the results."""
 
+    analyses: list[AnalysisConfig] = Field(default=[], max_length=100)
+    """Questions asked of the trained run, with the run or later by `ttf analyse`."""
+
     reporters: list[ReporterConfig] = Field(default=[], max_length=100)
     """What is done with metrics and results; none unless listed."""
+
+
+C = TypeVar("C", bound=Component)
+
+
+def named(components: Sequence[C]) -> dict[str, C]:
+    """The components of a list by kind; the second of a kind is called ``kind 2``."""
+    names: dict[str, C] = {}
+    for index, config in enumerate(components):
+        number = 1 + sum(earlier.kind == config.kind for earlier in components[:index])
+        names[config.kind if number == 1 else f"{config.kind} {number}"] = config
+    return names
 
 
 @lru_cache(maxsize=4)

@@ -18,7 +18,7 @@ SAMPLED_ROWS = 100_000
 def reconstruction(discretizer: Discretizer, rows: Rows, held_out: Rows | None) -> list[dict[str, Any]]:
     """A record per column: bins, range, error of decode(encode(x)) and entropy of the tokens in bits."""
     chosen = np.linspace(0, len(rows.values) - 1, min(SAMPLED_ROWS, len(rows.values))).astype(np.int64)
-    sample = torch.from_numpy(rows.values[chosen])
+    sample = torch.from_numpy(rows.values[chosen]).to(discretizer.live.device)
     tokens = discretizer.encode(sample)
     errors = (discretizer.decode(tokens) - sample).abs()
     live = discretizer.live.sum(1)
@@ -44,7 +44,8 @@ def _outside(discretizer: Discretizer, held_out: Rows | None) -> list[int]:
     """Per column, the held-out values beyond the bins."""
     if held_out is None:
         return [0] * discretizer.layout.width
-    return [int(count) for count in discretizer.outside(torch.from_numpy(held_out.values)).sum(0)]
+    values = torch.from_numpy(held_out.values).to(discretizer.live.device)
+    return [int(count) for count in discretizer.outside(values).sum(0)]
 
 
 def _entropy(tokens: torch.Tensor, bins: int) -> float:

@@ -33,6 +33,7 @@ class RunDir:
     floor_plan.json        the world from above, where there is one
     trajectories.safetensors  observations of some evaluation episodes and plans
     result.json            the table of the run
+    analyses/NAME.json     what an analysis found
     report.html            what a person looks at
     tokens/                the tokenised data set, memory-mapped while training
     learned/NAME-KEY/      checkpoints of the critic and of baselines
@@ -82,12 +83,25 @@ class RunDir:
         return self.path / "learned" / f"{name.replace(' ', '-')}-{key[:8]}"
 
     @property
+    def analyses(self) -> Path:
+        """Folder of what the analyses found."""
+        return self.path / "analyses"
+
+    def analysis(self, name: str) -> str:
+        """The JSON document of an analysis, for :meth:`read`."""
+        return f"{self.analyses.name}/{name.replace(' ', '-').replace(':', '-')}"
+
+    def analysed(self) -> list[str]:
+        """The JSON documents of all analyses, sorted, for :meth:`read`."""
+        return sorted(self.analysis(file.stem) for file in self.analyses.glob("[!.]*.json"))
+
+    @property
     def lock(self) -> Path:
         """Held by the process that writes this run."""
         return self.path / ".lock"
 
     def read(self, name: str) -> Any:  # noqa: ANN401  (JSON)
-        """A JSON document of the run: ``run``, ``result``, ``discretizer`` or ``floor_plan``; None if absent.
+        """A JSON document of the run, such as ``run``, ``result`` or :meth:`analysis`; None if absent.
 
         Raises:
             DataError: it is not a JSON mapping.
@@ -101,9 +115,18 @@ class RunDir:
             raise DataError(message)
         return document
 
-    def write(self, name: str, document: object) -> None:
+    def write(self, name: str, document: object, *, indent: int | None = 2) -> None:
         """Write a JSON document of the run, whole or not at all."""
-        write_text(self._document(name), json.dumps(document, indent=2, allow_nan=False) + "\n")
+        write_text(self._document(name), json.dumps(document, indent=indent, allow_nan=False) + "\n")
+
+    def write_analysis(self, name: str, document: object) -> None:
+        """Write what an analysis found, on one line, as maps are long."""
+        try:
+            self.analyses.mkdir(exist_ok=True)
+        except OSError as error:
+            message = f"{self.analyses}: cannot be made: {error.strerror or error}"
+            raise ResourceError(message) from error
+        self.write(self.analysis(name), document, indent=None)
 
     def _document(self, name: str) -> Path:
         return self.path / f"{name}.json"

@@ -17,7 +17,7 @@ from ttf.run_dir import RunDir
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ttf.component import LearningFields, Section
+    from ttf.component import AnalysisConfig, LearningFields, Section
     from ttf.recipe import Recipe
 
 TRAINED = ("seed", "data", "discretizer", "model", "training")
@@ -109,6 +109,11 @@ def learning_hash(recipe: Recipe, learner: LearningFields) -> str:
             "self": plain_section(learner),
         }
     )
+
+
+def analysis_hash(recipe: Recipe, analysis: AnalysisConfig, step: int) -> str:
+    """Identifies what shapes an analysis: how it is configured, and the model after ``step`` updates."""
+    return _digest({"trained": training_hash(recipe), "step": step, "self": plain_section(analysis)})
 
 
 def plain_section(section: Section) -> dict[str, Any]:

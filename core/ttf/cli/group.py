@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ttf import __version__
+from ttf.cli.analyse import analyse
 from ttf.cli.components import components
 from ttf.cli.doctor import doctor
 from ttf.cli.export import export
@@ -91,6 +92,6 @@ def make_cli() -> click.Group:
         """Offline reinforcement learning as sequence modelling, assembled from recipes."""
         settings.debug = debug
 
-    for command in (run, validate, components, schema, recipes, report, export, doctor):
+    for command in (run, validate, components, schema, recipes, analyse, report, export, doctor):
         ttf.add_command(command)
     return ttf

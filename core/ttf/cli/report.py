@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ttf.errors import PluginError, RecipeError
+
+if TYPE_CHECKING:
+    from ttf.component import ReporterConfig
+    from ttf.registry import Registry
+    from ttf.run_dir import RunDir
 
 EPILOG = """\b
 Examples:
@@ -21,21 +27,39 @@ Examples:
 )
 def report(runs: tuple[Path, ...]) -> None:
     """Write the HTML report of runs again."""
-    from typing import cast
-
-    from ttf.component import ReporterConfig
     from ttf.registry import load_registry
+
+    reporter = html_reporter(load_registry())
+    for folder in map(open_run, runs):
+        reporter.build(folder).finish()
+        click.echo(folder.report)
+
+
+def open_run(path: Path) -> RunDir:
+    """A run folder.
+
+    Raises:
+        RecipeError: it is none.
+    """
     from ttf.run_dir import RunDir
 
-    registry = load_registry()
+    folder = RunDir(path)
+    if not folder.recipe.exists():
+        message = f"{folder.path}: not a run folder; it has no {folder.recipe.name}"
+        raise RecipeError(message)
+    return folder
+
+
+def html_reporter(registry: Registry) -> ReporterConfig:
+    """The reporter `html`.
+
+    Raises:
+        PluginError: no plugin offers it.
+    """
+    from typing import cast
+
     found = registry.components("reporters").get("html")
     if found is None:
         message = registry.why_missing("html") or "no plugin offers the reporter 'html'"
         raise PluginError(message)
-    reporter = cast("ReporterConfig", found.model_validate({}))
-    for folder in map(RunDir, runs):
-        if not folder.recipe.exists():
-            message = f"{folder.path}: not a run folder; it has no {folder.recipe.name}"
-            raise RecipeError(message)
-        reporter.build(folder).finish()
-        click.echo(folder.report)
+    return cast("ReporterConfig", found.model_validate({}))

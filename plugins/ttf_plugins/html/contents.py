@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from ttf.errors import DataError
 from ttf.interfaces.environment import FloorPlan
 from ttf.run_dir import read_lines
-from ttf_plugins.html.documents import DiscretizerInfo, EpisodeRecord, Metric, Result, RunInfo
+from ttf_plugins.html.documents import AnalysisInfo, DiscretizerInfo, EpisodeRecord, Metric, Result, RunInfo
 from ttf_plugins.html.trajectories import Trajectory, read_trajectories
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Contents:
     discretizer: DiscretizerInfo | None
     floor: FloorPlan | None
     trajectories: list[Trajectory]
+    analyses: list[AnalysisInfo] = field(default_factory=list)
 
     @property
     def policies(self) -> list[str]:
@@ -66,6 +67,7 @@ def read_contents(run: RunDir) -> Contents:
         discretizer=_document(run, "discretizer", DiscretizerInfo),
         floor=_document(run, "floor_plan", FloorPlan),
         trajectories=read_trajectories(run.trajectories),
+        analyses=[found for name in run.analysed() if (found := _document(run, name, AnalysisInfo)) is not None],
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ttf.findings import Findings
+
 
 class Document(BaseModel):
     """A mapping in a run folder; fields this report does not use are ignored."""
@@ -120,6 +122,14 @@ class DiscretizerInfo(Document):
     bins: int | None = None
     columns: list[Column] = []
     acting: Acting | None = None
+
+
+class AnalysisInfo(Document):
+    """What an analysis found."""
+
+    name: str
+    step: int | None = None
+    findings: Findings
 
 
 class Spread(Document):

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from ttf.interfaces.reporter import Reporter
 from ttf.run_dir import write_text
-from ttf_plugins.html import bins, curves, distributions, maze, results, states
+from ttf_plugins.html import analyses, bins, curves, distributions, maze, results, states
 from ttf_plugins.html.contents import Contents, read_contents
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def render(contents: Contents) -> str:
     package = files("ttf_plugins.html")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"interval": results.interval, "exact": results.exact, "plain": results.plain, "show": show}
+    environment.filters["cell"] = analyses.cell
     template = environment.from_string(package.joinpath("report.html.jinja").read_text(encoding="utf-8"))
     return template.render(
         contents=contents,
@@ -63,6 +64,7 @@ def render(contents: Contents) -> str:
         digits=digits(contents.result.policies),
         seeds=results.by_seed(contents.episodes, contents.policies, EPISODES_LISTED),
         pictures=pictures(contents),
+        analyses=[(item, analyses.pictures(item.findings)) for item in contents.analyses],
         percent=bins.percent,
         style=Markup(package.joinpath("report.css").read_text(encoding="utf-8")),  # noqa: S704  (our own file)
     )

@@ -47,6 +47,7 @@ _STYLE: dict[RcKeyType, Any] = {
     "lines.solid_capstyle": "round",
     "legend.frameon": False,
     "legend.fontsize": 7.5,
+    "savefig.dpi": 300,  # of images inside the figure
     "svg.hashsalt": "ttf",  # the same run gives the same bytes
     "text.parse_math": False,  # a name with dollar signs is a name
 }

@@ -11,6 +11,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ttf import findings
     from ttf_plugins.html.documents import EpisodeRecord, Estimate, PolicyResult
 
 
@@ -49,7 +50,7 @@ def _clear(winner: Estimate, other: Estimate, sign: int) -> bool:
     return near is not None and far is not None and sign * near > sign * far
 
 
-def interval(cell: Estimate, scale: float = 1.0, digits: int | None = None) -> Markup:
+def interval(cell: Estimate | findings.Estimate, scale: float = 1.0, digits: int | None = None) -> Markup:
     """An estimate and its interval, if it has one, rounded for people to ``digits`` or as :func:`decimals` says."""
     places = decimals([cell]) if digits is None else digits
     estimate = exact(cell.estimate, scale, places)
@@ -59,7 +60,7 @@ def interval(cell: Estimate, scale: float = 1.0, digits: int | None = None) -> M
     return Markup('{} <span class="interval">[{}, {}]</span>').format(estimate, *bounds)
 
 
-def decimals(column: Sequence[Estimate]) -> int:
+def decimals(column: Sequence[Estimate | findings.Estimate]) -> int:
     """Decimal places that show two digits of the widest interval's half width."""
     pairs = [(cell.low, cell.high) for cell in column]
     half = max(((high - low) / 2 for low, high in pairs if low is not None and high is not None), default=0.0)

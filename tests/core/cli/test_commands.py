@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.conftest import Install
 
 CORPUS = Path(__file__).parents[2] / "corpus"
-COMMANDS = ["components", "doctor", "recipes", "report", "run", "schema", "validate"]
+COMMANDS = ["analyse", "components", "doctor", "export", "recipes", "report", "run", "schema", "validate"]
 
 PLUGIN = """
 from typing import Annotated, Literal
@@ -201,8 +201,8 @@ def test_components_as_json(install: Install) -> None:
     [
         (
             "decodr",
-            "unknown slot 'decodr'; did you mean 'decoder'?; known: baselines, critic, data, decoder, discretizer, "
-            "environment, model, reporters",
+            "unknown slot 'decodr'; did you mean 'decoder'?; known: analyses, baselines, critic, data, decoder, "
+            "discretizer, environment, model, reporters",
         ),
         ("model.gtp", "unknown kind 'gtp' of slot 'model'; did you mean 'gpt'?; known: gpt, lstm, markov"),
     ],

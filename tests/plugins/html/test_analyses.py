@@ -1,0 +1,146 @@
+"""Whatever an analysis finds is drawn without knowing the analysis."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.plugins.html.test_html import HOSTILE, report
+
+from ttf.errors import DataError
+from ttf.findings import Axis, BarFigure, Bars, Estimate, Findings, LineFigure, Map, MapFigure, Series, Table
+from ttf_plugins.html import analyses
+
+if TYPE_CHECKING:
+    from ttf.run_dir import RunDir
+    from ttf_plugins.html.paper import Picture
+
+
+def svg(picture: Picture) -> str:
+    return base64.b64decode(picture.source.partition(",")[2]).decode()
+
+
+def written(picture: Picture) -> list[str]:
+    """What stands in a picture."""
+    return re.findall(r"<!-- (.*?) -->", svg(picture))
+
+
+def everything(name: str = "error") -> Findings:
+    rows: list[list[Estimate | int | float | str | None]] = [[name, Estimate(0.5, 0.25, 0.75)], ["none", None]]
+    maps = [Map(f"{name} {i}", [[i * 0.1, None, 0.5, 0.25]] * 3) for i in range(5)]
+    return Findings(
+        title=f"About {name}",
+        text=f"A paragraph about {name}.",
+        tables=[Table("Figures", "What they are.", ["what", "how much"], [*rows, ["many", 1234], ["few", 0.01234]])],
+        lines=[
+            LineFigure(name, "Lines.", "step", "size", [Series(f"{name} A", [1, 2], [1.0, None], [0, None], [2, None])])
+        ],
+        bars=[BarFigure(name, "Bars.", "size", ["a", "b"], [Bars("first", [1, None]), Bars("second", [2.0, 0.0])])],
+        maps=[
+            MapFigure(name, "Maps.", Axis("row", ["x", "y", "z"]), Axis("column", ["t-1", "t"], [2, 2]), "size", maps)
+        ],
+    )
+
+
+def store(run: RunDir, findings: Findings, name: str = "error", **more: Any) -> None:  # noqa: ANN401
+    run.write_analysis(name, {"name": name, "step": 5000, "findings": findings.as_json()} | more)
+
+
+def test_analyses_have_a_section_of_their_own(full_run: RunDir) -> None:
+    before = report(full_run)
+    store(full_run, everything())
+    store(full_run, everything("other"), "attention 2")
+    page = report(full_run)
+    assert "analyses" not in before.sections
+    assert page.sections == ["results", "behaviour", "training", "discretizer", "analyses", "provenance"]
+    assert page.tags.count("img") == before.tags.count("img") + 6
+    text = " ".join(page.text.split())
+    assert text.index("A paragraph about other.") < text.index("A paragraph about error.")  # sorted by name
+    assert "error, of the model after 5 000 updates." in text
+    assert [[], [0.5, 0.25, 0.75], [], [1234.0], [0.01234]] in page.tables
+
+
+def test_a_page_of_analyses_alone_is_complete_in_itself(run: RunDir) -> None:
+    store(run, everything())
+    page = report(run)
+    assert page.sections == ["analyses", "provenance"]
+    assert all(link.startswith("data:image/svg+xml;base64,") for link in page.links)
+    first = run.report.read_bytes()
+    report(run)
+    assert run.report.read_bytes() == first
+
+
+def test_what_strangers_find_is_text(run: RunDir) -> None:
+    store(run, everything(HOSTILE))
+    page = report(run)
+    assert "script" not in page.tags
+    assert f"About {HOSTILE}" in page.text
+
+
+def test_findings_that_do_not_fit_together_are_named_with_their_file(run: RunDir) -> None:
+    document = everything().as_json()
+    document["tables"][0]["columns"] = ["one"]
+    run.write_analysis("error", {"name": "error", "findings": document})
+    with pytest.raises(DataError) as error:
+        report(run)
+    assert str(error.value) == (
+        "analyses/error.json: findings.tables.0: Value error, "
+        "rows of table 'Figures' must have one length, found [1, 2]"
+    )
+
+
+def test_every_series_bar_and_map_is_drawn_with_its_names() -> None:
+    lines, bars, maps = analyses.pictures(everything())
+    assert {"step", "size", "error A"} <= set(written(lines))
+    assert {"a", "b", "first", "second", "size"} <= set(written(bars))
+    assert {"x", "y", "z", "t-1", "t", "row", "column", "size", *(f"error {i}" for i in range(5))} <= set(written(maps))
+    assert svg(maps).count("<image ") == 5 + 1  # the colour bar's
+
+
+def test_maps_share_their_colours_and_are_clear_of_what_is_not_known() -> None:
+    def drawn(*values: float | None) -> list[str]:
+        maps = [Map(str(i), [[value]]) for i, value in enumerate(values)]
+        figure = MapFigure("", "", Axis("", ["a"]), Axis("", ["b"]), "", maps)
+        return re.findall(
+            r'data:image/png;base64,\s*([^"]*)"', svg(analyses.pictures(Findings("", "", maps=[figure]))[0])
+        )
+
+    one, two, three, unknown, _ = drawn(1.0, 0.5, 1.0, None)
+    assert one == three != two
+    assert unknown not in (one, two)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "symlog"])
+def test_lines_on_any_scale_are_drawn_even_if_nothing_is_known(scale: str) -> None:
+    series = [Series("a", [1, 2], [None, None]), Series("b", [1, 2], [-1e6, -3.0]), Series("c", [], [], dashed=True)]
+    for some in ([], series[:1], series):
+        (picture,) = analyses.pictures(Findings("", "", lines=[LineFigure("", "", "x", "y", some, scale)]))
+        assert "x" in written(picture)
+
+
+def test_many_names_are_not_written_on_top_of_one_another() -> None:
+    names = [f"name {i}" for i in range(200)]
+    bars = BarFigure("", "", "", names, [Bars("b", [1.0] * 200)])
+    square = Axis("", names)
+    maps = MapFigure("", "", square, square, "", [Map("m", [[0.0] * 200] * 200)], color_scale="sqrt")
+    for picture in analyses.pictures(Findings("", "", bars=[bars], maps=[maps])):
+        assert not set(written(picture)) & set(names)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "\N{EN DASH}"),
+        ("word", "word"),
+        (12, '<data value="12">12</data>'),
+        (0.012345, '<data value="0.012345">0.0123</data>'),
+        (1234.5, '<data value="1234.5">1\N{NARROW NO-BREAK SPACE}234</data>'),
+        (math.inf, '<data value="inf">inf</data>'),
+        (Estimate(1.5), '<data value="1.5">1.50</data>'),
+    ],
+)
+def test_a_cell_is_rounded_for_people_and_exact_for_programs(value: Any, text: str) -> None:  # noqa: ANN401
+    assert str(analyses.cell(value)) == text
