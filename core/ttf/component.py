@@ -92,7 +92,7 @@ class GoalConfig(Section):
     @model_validator(mode="after")
     def _fit_each_other(self) -> GoalConfig:
         if len(self.achieved) != len(self.desired):
-            message = f"achieved has {len(self.achieved)} dimensions, desired {len(self.desired)}"
+            message = f"achieved and desired must be equally long, found {len(self.achieved)} and {len(self.desired)}"
             raise ValueError(message)
         if shared := set(self.achieved) & set(self.desired):
             message = f"dimension {min(shared)} cannot be both achieved and desired"

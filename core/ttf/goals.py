@@ -25,7 +25,7 @@ class GoalColumns:
     """How observations (..., O) of the data and the environment are taken apart.
 
     Raises:
-        DataError: a column is beyond the observation, or none is left.
+        DataError: a column is beyond the observation.
     """
 
     config: GoalConfig

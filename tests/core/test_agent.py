@@ -12,10 +12,13 @@ from tests.core.toys import CorridorData, CorridorEnvironment, corridor_rows, ep
 from torch import Tensor
 
 from ttf.agent import PlanningPolicy
+from ttf.component import GoalConfig
 from ttf.episodes import make_rows
+from ttf.goals import GoalColumns
 from ttf.holding import HoldingPolicy
 from ttf.interfaces.decoder import Decoder, Plan
 from ttf.interfaces.policy import Policy
+from ttf.layout import Layout
 
 ROWS = corridor_rows()
 LAYOUT, DISCRETIZER = ROWS.layout, fitted(ROWS)
@@ -29,12 +32,14 @@ class Recording(Decoder):
     horizon: int
     contexts: list[Tensor] = field(default_factory=list)
     plans: list[Tensor] = field(default_factory=list)
+    goals: list[Tensor | None] = field(default_factory=list)
 
     def plan(self, context: Tensor, generator: torch.Generator, goal: Tensor | None = None) -> Plan:
         shape = (len(context), self.horizon, LAYOUT.width)
         tokens = torch.randint(0, DISCRETIZER.bins, shape, generator=generator)
         self.contexts.append(context.clone())
         self.plans.append(tokens)
+        self.goals.append(goal)
         return Plan(tokens, torch.arange(len(context)))
 
 
@@ -159,6 +164,36 @@ def test_episodes_may_drop_out_while_an_action_is_held() -> None:
         past = Past(row, [(observations[row], float(actions[row, 0]), reward)])
         expected.append(past.tokens(observations[len(expected)], 1))
     assert decoder.contexts[-1].tolist() == expected
+
+
+@pytest.mark.parametrize("hide", [False, True])
+def test_goals_are_told_unless_hidden_and_what_is_imagined_is_whole_again(hide: bool) -> None:
+    columns = GoalColumns(GoalConfig(achieved=[3, 0], desired=[1, 2]), 4)
+    discretizer = fitted(ROWS)
+    discretizer.layout = Layout(2, 1, columns.columns)
+    decoder, random = Recording(horizon=3), np.random.default_rng(0)
+    one = PlanningPolicy(decoder, discretizer, CorridorEnvironment(), context=2, goals=columns, hide_goal=hide)
+    actor = one.start(5, seed=0)
+    kept = np.array([4, 1, 2])
+    for rows in (np.arange(5), kept):
+        observations = random.normal(0, 3, size=(len(rows), 4)).astype(np.float32)
+        actor.act(observations)
+        assert decoder.contexts[-1][:, -2:].tolist() == [encoded(seen, 0) for seen in observations[:, [0, 3]]]
+        goal = decoder.goals[-1]
+        if hide:
+            assert goal is None
+        else:  # wanted of column 3 is in column 1, and is the second of a transition
+            wanted = [[encoded(seen[[1]], 1)[0], encoded(seen[[2]], 0)[0]] for seen in observations]
+            assert goal is not None
+            assert goal.tolist() == wanted
+        imagined = actor.imagined
+        assert imagined is not None
+        planned = DISCRETIZER.decode(decoder.plans[-1][..., :2], 0).numpy()
+        np.testing.assert_array_equal(imagined[..., [0, 3]], planned)
+        np.testing.assert_array_equal(imagined[..., [1, 2]], observations[:, None, [1, 2]].repeat(3, axis=1))
+        actor.observe(np.zeros(len(rows), np.float32))
+        if len(rows) == 5:
+            actor.keep(kept)
 
 
 def test_the_seed_alone_decides() -> None:

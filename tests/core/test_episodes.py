@@ -141,7 +141,10 @@ def test_windows_are_what_a_loop_over_episodes_gives(shapes: list[tuple[int, boo
     count, width, stop = sum(lengths), LAYOUT.width, 100
     values = np.arange(count * width).reshape(count, width).astype(np.float32) % stop
     rows = Rows(LAYOUT, values, np.array(lengths), np.array(terminated), no_goals(len(lengths)))
-    windows = Windows(values.astype(np.uint8), rows, stop=stop, context=context, stride=stride)
+    goals = np.random.default_rng(count).integers(0, 100, size=(len(lengths), count % 3))
+    windows = Windows(
+        values.astype(np.uint8), rows, stop=stop, context=context, stride=stride, goals=goals if count % 3 else None
+    )
     expected = []
     for e, length in enumerate(lengths):
         first = sum(lengths[:e])
@@ -152,10 +155,9 @@ def test_windows_are_what_a_loop_over_episodes_gives(shapes: list[tuple[int, boo
                 inside = step < length
                 tokens += values[first + step].astype(int).tolist() if inside else [stop] * width
                 mask += [inside or terminated[e]] * width
-            expected.append((tokens[:-1], tokens[1:], mask[1:]))
+            expected.append((goals[e].tolist(), tokens[:-1], tokens[1:], mask[1:]))
     batch = windows.batch(np.arange(len(windows)))
-    found = list(zip(batch.inputs.tolist(), batch.targets.tolist(), batch.mask.tolist(), strict=True))
-    assert found == expected
+    assert list(zip(*(tensor.tolist() for tensor in batch), strict=True)) == expected
 
 
 def test_tokens_on_disk_are_those_of_the_discretizer(tmp_path: Path) -> None:

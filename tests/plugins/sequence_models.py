@@ -39,10 +39,10 @@ def random_tokens(model: SequenceModel, seed: int, batch: int = 1) -> Tensor:
     return torch.randint(0, model.bins + 1, (batch, model.block), generator=generator)
 
 
-def changed_positions(model: SequenceModel, tokens: Tensor, at: int) -> list[int]:
+def changed_positions(model: SequenceModel, tokens: Tensor, at: int, goal: Tensor | None = None) -> list[int]:
     """Where logits differ once the token at a position is another one."""
     other = tokens.clone()
     other[0, at] = (other[0, at] + 1) % (model.bins + 1)
     with torch.no_grad():
-        difference = (model(tokens) - model(other)).abs().amax((0, 2))
+        difference = (model(tokens, goal) - model(other, goal)).abs().amax((0, 2))
     return [position for position, changed in enumerate((difference > 1e-13).tolist()) if changed]

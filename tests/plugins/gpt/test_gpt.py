@@ -14,6 +14,7 @@ from torch import nn
 from ttf.layout import Layout
 from ttf.testing import check_sequence_model
 from ttf_plugins.gpt import GPTConfig
+from ttf_plugins.gpt.gpt import GPT
 
 Leak = Literal["reference", "blocked"]
 
@@ -110,6 +111,43 @@ def test_every_other_token_reaches_all_outputs_from_its_own_on(
     for place, slot in enumerate(layout.slots(model.block)):
         if slot != layout.value:
             assert changed_positions(model, tokens, place) == list(range(place, model.block))
+
+
+@pytest.mark.parametrize("goal_columns", [(0,), (0, 1), (2, 0, 1)])
+def test_a_goal_before_the_trajectory_moves_no_mask(goal_columns: tuple[int, ...]) -> None:
+    """Published, it does: the mask is that of trajectories without a goal (facts page, section 1.8)."""
+    layout = Layout(3, 2, goal_columns)
+    model = shaken(small("blocked"), layout, 5, 3)
+    tokens, goal = random_tokens(model, 0), torch.tensor([[1, 4, 5][: layout.goal]])
+    for place, slot in enumerate(layout.slots(model.block)):
+        seen_at = [] if slot == layout.value else list(range(place, model.block))
+        assert changed_positions(model, tokens, place, goal) == seen_at
+
+
+@pytest.mark.parametrize("dimension", [0, 1])
+def test_every_prediction_sees_every_dimension_of_the_goal(dimension: int) -> None:
+    model = shaken(small("reference"), Layout(3, 2, (0, 1)), 5, 3)
+    tokens, goal = random_tokens(model, 0), torch.tensor([[1, 4]])
+    other = goal.clone()
+    other[0, dimension] = 2
+    with torch.no_grad():
+        assert bool(((model(tokens, goal) - model(tokens, other)).abs().amax((0, 2)) > 1e-13).all())
+
+
+def test_goals_have_a_table_of_their_own_and_no_positions() -> None:
+    plain, aimed = (shaken(small("reference"), Layout(3, 2, goal), 5, 3) for goal in ((), (0, 2)))
+    shapes = {name: tuple(parameter.shape) for name, parameter in plain.named_parameters()}
+    added = {"goal_emb.table.weight": (2 * (5 + 1), 8)}
+    assert {name: tuple(parameter.shape) for name, parameter in aimed.named_parameters()} == shapes | added
+    assert aimed.block == plain.block
+    assert isinstance(aimed, GPT)
+    with torch.no_grad():
+        (embedded,) = aimed._goal(torch.tensor([[3, 5]]), 1)
+        table = aimed.get_parameter("goal_emb.table.weight")
+        assert torch.equal(embedded[0], table[[3, 6 + 5]])
+        aimed.get_parameter("pos_emb").add_(1.0)
+        (again,) = aimed._goal(torch.tensor([[3, 5]]), 1)
+    assert torch.equal(again, embedded)
 
 
 def test_the_two_kinds_of_leak_agree_where_no_value_has_been_read() -> None:
