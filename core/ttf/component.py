@@ -7,7 +7,7 @@ checked in a fraction of a second; only ``build`` imports the implementation.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -127,6 +127,10 @@ class DataConfig(Component):
     stride: Annotated[int, Field(ge=1, le=1000)] = 1
     """Environment steps of a transition (the published `step`, which drops the rewards between; here they are
     summed). The planner holds each action for as long."""
+
+    stride_action: Literal["first", "mean"] = "first"
+    """A transition's action: that of its first step, as published, or the mean of all its steps' actions, which leaves
+    less noise to be learned and comes to about the same place when it is held."""
 
     @abstractmethod
     def build(self, *, seed: int, progress: Progress) -> DataSource:

@@ -36,6 +36,17 @@ def transition_rewards(rewards: NDArray[np.floating], discount: float, stride: i
     return summed
 
 
+def transition_actions(actions: NDArray[np.float32], config: DataConfig) -> NDArray[np.float32]:
+    """The actions (T, A) of transitions: each step's own, or the mean of those until the transition or all is over."""
+    if config.stride_action == "first":
+        return actions
+    ends = np.minimum(np.arange(len(actions)) + config.stride, len(actions))
+    sums = np.vstack([np.zeros((1, actions.shape[1])), actions.cumsum(axis=0, dtype=np.float64)])
+    counts = ends - np.arange(len(actions))
+    means: NDArray[np.float32] = ((sums[ends] - sums[:-1]) / counts[:, None]).astype(np.float32)
+    return means
+
+
 def returns_after(rewards: NDArray[np.floating], discount: float, stride: int = 1) -> NDArray[np.float64]:
     """The value column: V_t = sum over k >= stride of discount^(k-stride) r_(t+k), what comes after R_t, (T,).
 
@@ -114,7 +125,8 @@ def _episode_rows(episode: Episode, config: DataConfig, goals: GoalColumns | Non
     values = returns_after(rewards, config.discount, config.stride)
     seen = episode.observations[:, goals.seen] if goals else episode.observations
     with np.errstate(over="ignore"):  # checked by the caller
-        return np.column_stack([seen, episode.actions, earned, values]).astype(np.float32)
+        actions = transition_actions(episode.actions, config)
+        return np.column_stack([seen, actions, earned, values]).astype(np.float32)
 
 
 def split(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

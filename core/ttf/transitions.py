@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ttf.episodes import learned_rewards, transition_rewards
+from ttf.episodes import learned_rewards, transition_actions, transition_rewards
 from ttf.errors import DataError
 from ttf.interfaces.learner import Transitions
 
@@ -51,4 +51,4 @@ def _of_episode(episode: Episode, config: DataConfig) -> tuple[NDArray[np.floati
     over = episode.terminated & (end >= length)
     discounts = np.where(over, 0.0, config.discount**stride)
     following = seen[np.minimum(end, len(seen) - 1)]
-    return seen[:count], episode.actions[:count], rewards[:count], following, discounts
+    return seen[:count], transition_actions(episode.actions, config)[:count], rewards[:count], following, discounts

@@ -89,6 +89,16 @@ def test_a_row_is_observation_action_reward_value() -> None:
     np.testing.assert_allclose(rows.values, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3, 9])
+def test_the_action_of_a_transition_may_be_the_mean_of_its_steps_actions(stride: int) -> None:
+    one = episode(5)
+    rows = make_rows([one], LAYOUT, Recorded(stride=stride, stride_action="mean"))
+    means = [np.mean(one.actions[t : t + stride], dtype=np.float64) for t in range(5)]
+    np.testing.assert_allclose(rows.values[:, 2], means, rtol=1e-6)
+    first = make_rows([one], LAYOUT, Recorded(stride=stride))
+    np.testing.assert_array_equal(first.values[:, 2], one.actions[:, 0])
+
+
 def test_the_terminal_penalty_replaces_the_last_reward_before_values_are_computed() -> None:
     rows = make_rows([episode(2, terminated=True), episode(2)], LAYOUT, Recorded(discount=1.0, terminal_penalty=-100.0))
     assert rows.values[1, LAYOUT.reward] == -100.0
