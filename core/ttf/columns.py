@@ -29,7 +29,7 @@ class ColumnEmbedding(nn.Module):
         super().__init__()
         self.layout, self.bins, self.block = layout, bins, block
         self.table = nn.Embedding(bins * layout.width + 1, width)
-        nn.init.normal_(self.table.weight, std=0.02)  # so small that what is learned soon outweighs it
+        nn.init.zeros_(self.table.weight)  # so that tokens become different only as far as the data say
         self.register_buffer("slots", torch.tensor(layout.slots(block)), persistent=False)
 
     slots: Tensor
@@ -56,6 +56,7 @@ class GoalEmbedding(nn.Module):
     def __init__(self, goal: int, bins: int, width: int) -> None:
         super().__init__()
         self.table = nn.Embedding(goal * (bins + 1), width)
+        nn.init.zeros_(self.table.weight)  # as in ColumnEmbedding
         self.register_buffer("first", torch.arange(goal) * (bins + 1), persistent=False)
 
     first: Tensor

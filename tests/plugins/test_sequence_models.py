@@ -115,7 +115,7 @@ def test_a_model_that_is_moved_leaves_nothing_behind(config: ModelConfig) -> Non
 
 @of_every_kind
 def test_gradients_reach_every_parameter_but_the_embeddings_of_hidden_values(config: ModelConfig) -> None:
-    model = config.model_copy(update={"context": 3, "dropout": 0.0}).build(Layout(2, 1), 3)
+    model = shaken(config, Layout(2, 1), bins=3, context=3)
     tokens = random_tokens(model, seed=0, batch=64)
     loss = model(tokens).logsumexp(-1).square().sum()
     loss.backward()

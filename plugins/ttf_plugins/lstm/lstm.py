@@ -46,8 +46,16 @@ class LSTM(SequenceModel):
         self.drop = nn.Dropout(config.dropout)
         between = config.dropout if config.layers > 1 else 0.0  # torch warns of what has no effect
         self.lstm = nn.LSTM(config.width, config.width, config.layers, batch_first=True, dropout=between)
+        self._remember()
         self.ln_out = nn.LayerNorm(config.width)
         self.head = ColumnLinear(layout.width, bins + 1, config.width)
+
+    def _remember(self) -> None:
+        """Start with forget gates that are open: what was read a transition ago is not gone by then."""
+        width = self.lstm.hidden_size
+        for name, bias in self.lstm.named_parameters():
+            if name.startswith("bias_ih"):
+                nn.init.ones_(bias[width : 2 * width])  # of the gates input, forget, cell and output
 
     def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         """Logits (B, L, bins + 1) for tokens (B, L)."""
