@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ttf.cli.components import allowed
+from ttf.cli.components import allowed, described
 from ttf.cli.group import Settings, make_cli
 from ttf.component import SLOTS
 from ttf.recipe import Recipe
@@ -76,9 +76,8 @@ def _slot(registry: Registry, slot: str) -> Iterator[str]:
 
 
 def _fields(section: type[Section], leave_out: Collection[str] = ()) -> Iterator[str]:
-    schema = section.model_json_schema()
-    for name, field in schema["properties"].items():
-        if name not in leave_out:
+    for name, field in described(section).items():
+        if name.partition(".")[0] not in leave_out:
             default = f"default `{json.dumps(field['default'])}`" if "default" in field else "required"
             yield f"`{name}` — {_allowed(field)}; {default}"
             yield f": {_words(field['description'])}\n"

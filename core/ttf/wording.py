@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from ttf.component import SLOTS
+from ttf.component import SLOTS, Section
 from ttf.errors import did_you_mean
 from ttf.sections import EvaluationConfig, TrainingConfig
 from ttf.source import look_up, shown
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-    from ttf.component import Section
     from ttf.requirements import Components
     from ttf.source import Keys, Source
 
@@ -120,7 +119,16 @@ def _known_fields(data: object, at: Keys, components: Components) -> list[str]:
     if at[0] in sections and len(at) == 1:
         return list(sections[at[0]].model_fields)
     slot = str(at[0])
-    if slot in SLOTS and len(at) == 1 + SLOTS[slot][1]:
-        kind = look_up(data, (*at, "kind"))
-        return list(components[slot][kind].model_fields) if isinstance(kind, str) else []
-    return []
+    length = 1 + SLOTS[slot][1] if slot in SLOTS else len(at) + 1
+    kind = look_up(data, (*at[:length], "kind")) if length <= len(at) else None
+    section: type[Section] | None = components[slot][kind] if isinstance(kind, str) else None
+    for key in at[length:]:
+        section = _inner(section, str(key))
+    return list(section.model_fields) if section is not None else []
+
+
+def _inner(section: type[Section] | None, name: str) -> type[Section] | None:
+    """The section that a field of a section holds, if it holds one."""
+    field = section.model_fields.get(name) if section is not None else None
+    kinds = (field.annotation, *get_args(field.annotation)) if field is not None else ()
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)

@@ -71,10 +71,32 @@ class Ending(SequenceModel):
         return []
 
 
+class Aimed(SequenceModel):
+    """A model with a goal (G,) of its own."""
+
+    def __init__(self, model: SequenceModel, goal: Tensor) -> None:
+        super().__init__(model.layout, model.bins, model.context)
+        self.model, self.goal = model, goal
+
+    def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
+        assert goal is None
+        logits: Tensor = self.model(tokens, self.goal.expand(len(tokens), -1))
+        return logits
+
+    def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
+        raise NotImplementedError
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        raise NotImplementedError
+
+    def decayed_parameters(self) -> list[nn.Parameter]:
+        raise NotImplementedError
+
+
 def random_case(seed: int) -> tuple[SequenceModel, Discretizer, BeamSettings, int]:
     """A tiny model with large random weights, a discretizer, settings and a number of past transitions."""
     choose, generator = random.Random(seed), torch.Generator().manual_seed(seed)
-    layout = Layout(choose.randint(1, 3), choose.randint(1, 2))
+    layout = Layout(choose.randint(1, 3), choose.randint(1, 2), (0, 0)[: seed % 3])
     bins, context = choose.randint(2, 6), choose.randint(2, 4)
     config = GPTConfig(
         layers=choose.randint(1, 2),
@@ -102,7 +124,9 @@ def random_case(seed: int) -> tuple[SequenceModel, Discretizer, BeamSettings, in
         ),
         stop=choose.choice(["end", "reference"]),
     )
-    return model, Centres(layout, bins, generator), settings, past
+    discretizer = Centres(layout, bins, generator)
+    discretizer.live[layout.reward, :2] = True  # a single reward makes plans of equal scores, and any of them would do
+    return model, discretizer, settings, past
 
 
 def random_context(model: SequenceModel, discretizer: Discretizer, past: int, contexts: int, seed: int) -> Tensor:
@@ -110,3 +134,9 @@ def random_context(model: SequenceModel, discretizer: Discretizer, past: int, co
     length = past * model.layout.width + model.layout.observation
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(discretizer.vocabulary, (contexts, length), generator=generator)
+
+
+def random_goals(model: SequenceModel, contexts: int, seed: int) -> Tensor:
+    """Goals (contexts, G), one of its own for every context; some dimensions are unknown."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(model.bins + 1, (contexts, model.layout.goal), generator=generator)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tests.core.search_cases import Centres, Ending, random_case, random_context
+from tests.core.search_cases import Aimed, Centres, Ending, random_case, random_context, random_goals
 from tests.core.slow_likelihood import SlowLikelihood
 from tests.core.slow_search import next_logits
 
@@ -96,9 +96,11 @@ def test_the_engine_plans_what_the_obvious_search_plans(first: int) -> None:
     for seed in range(first, first + CASES_PER_TEST):
         model, discretizer, settings, past = likelihood_case(seed)
         context = random_context(model, discretizer, past, contexts=1 + seed % 3, seed=seed)
-        plan = LikelihoodSearch(model, discretizer, settings).plan(context)
+        goals = random_goals(model, len(context), seed)
+        plan = LikelihoodSearch(model, discretizer, settings).plan(context, goals)
         for row in range(len(context)):
-            tokens, score = SlowLikelihood(model, discretizer, settings).plan(context[row].tolist())
+            slow = SlowLikelihood(Aimed(model, goals[row]), discretizer, settings)
+            tokens, score = slow.plan(context[row].tolist())
             assert plan.tokens[row].flatten().tolist() == tokens, f"case {seed}, context {row}"
             assert float(plan.score[row]) == pytest.approx(score, rel=1e-9, abs=1e-9)
 
@@ -175,7 +177,8 @@ def test_planning_in_turns_gives_the_same_plans(monkeypatch: pytest.MonkeyPatch)
     model, discretizer, settings, past = likelihood_case(12)
     search = LikelihoodSearch(model, discretizer, settings)
     context = random_context(model, discretizer, past, contexts=7, seed=1)
-    at_once = search.plan(context)
+    goals = random_goals(model, 7, seed=2)
+    at_once = search.plan(context, goals)
     monkeypatch.setattr("ttf.reader.ROWS_AT_ONCE", 3 * settings.beam_width)
     turns: list[Tensor] = []
     plan_turn = search._plan
@@ -185,7 +188,7 @@ def test_planning_in_turns_gives_the_same_plans(monkeypatch: pytest.MonkeyPatch)
         return plan_turn(turn, goal)
 
     monkeypatch.setattr(search, "_plan", counted)
-    in_turns = search.plan(context)
+    in_turns = search.plan(context, goals)
     assert [len(turn) for turn in turns] == [3, 3, 1]
     assert in_turns.tokens.equal(at_once.tokens)
     torch.testing.assert_close(in_turns.score, at_once.score)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.core.search_cases import Centres, Ending, random_case
+from tests.core.search_cases import Aimed, Centres, Ending, random_case, random_goals
 from tests.core.slow_search import SlowSearch
 
 from ttf.layout import Layout
@@ -24,10 +24,11 @@ def test_the_engine_plans_what_the_obvious_search_plans(first: int) -> None:
         length = past * model.layout.width + model.layout.observation
         context = torch.randint(discretizer.vocabulary, (contexts, length), generator=generator)
         uniforms = torch.rand(search.uniforms_shape(contexts), generator=generator, dtype=torch.float64)
-        plan = search.plan(context, uniforms)
+        goals = random_goals(model, contexts, seed)
+        plan = search.plan(context, uniforms, goals)
         with torch.inference_mode():
             for row in range(contexts):
-                slow = SlowSearch(model, discretizer, settings)
+                slow = SlowSearch(Aimed(model, goals[row]), discretizer, settings)
                 tokens, score = slow.plan(context[row].tolist(), uniforms[:, :, row])
                 assert plan.tokens[row].flatten().tolist() == tokens, f"case {seed}, context {row}"
                 assert float(plan.score[row]) == pytest.approx(score, rel=1e-9, abs=1e-9)
@@ -39,11 +40,27 @@ def test_planning_in_turns_gives_the_same_plans(monkeypatch: pytest.MonkeyPatch)
     length = past * model.layout.width + model.layout.observation
     context = torch.randint(discretizer.vocabulary, (7, length), generator=torch.Generator().manual_seed(1))
     uniforms = torch.rand(search.uniforms_shape(7), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    at_once = search.plan(context, uniforms)
-    monkeypatch.setattr("ttf.search.ROWS_AT_ONCE", 3 * uniforms.shape[-1])
-    in_turns = search.plan(context, uniforms)
+    goals = random_goals(model, 7, seed=3)
+    at_once = search.plan(context, uniforms, goals)
+    monkeypatch.setattr("ttf.reader.ROWS_AT_ONCE", 3 * uniforms.shape[-1])
+    in_turns = search.plan(context, uniforms, goals)
     assert in_turns.tokens.equal(at_once.tokens)
     torch.testing.assert_close(in_turns.score, at_once.score)
+
+
+def test_a_plan_without_a_goal_is_one_for_an_unknown_goal_and_another_goal_makes_another_plan() -> None:
+    model, discretizer, settings, past = random_case(11)
+    assert model.layout.goal == 2
+    search, differs = BeamSearch(model, discretizer, settings), 0
+    context = torch.randint(discretizer.vocabulary, (1, past * model.layout.width + model.layout.observation))
+    for seed in range(20):
+        uniforms = torch.rand(search.uniforms_shape(1), generator=torch.Generator().manual_seed(seed)).double()
+        without = search.plan(context, uniforms)
+        unknown = search.plan(context, uniforms, torch.full((1, 2), model.bins))
+        assert without.tokens.equal(unknown.tokens)
+        torch.testing.assert_close(without.score, unknown.score)
+        differs += not search.plan(context, uniforms, torch.zeros(1, 2, dtype=torch.int64)).score.equal(without.score)
+    assert differs == 20
 
 
 def test_environments_planned_together_get_the_plans_they_get_alone() -> None:

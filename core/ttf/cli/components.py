@@ -12,6 +12,7 @@ from ttf.errors import RecipeError, did_you_mean
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from ttf.component import Section
     from ttf.registry import Entry, Registry
 
 EPILOG = """\b
@@ -110,8 +111,20 @@ def _sentence(entry: Entry) -> str:
 
 
 def _fields(entry: Entry) -> dict[str, Any]:
-    properties: dict[str, Any] = entry.component.model_json_schema()["properties"]
-    return {name: schema for name, schema in properties.items() if name != "kind"}
+    return {name: schema for name, schema in described(entry.component).items() if name != "kind"}
+
+
+def described(section: type[Section]) -> dict[str, dict[str, Any]]:
+    """The JSON Schema of every field; those of a section inside it are called ``name.field``."""
+    schema = section.model_json_schema()
+    found: dict[str, dict[str, Any]] = {}
+    for name, field in schema["properties"].items():
+        found[name] = field
+        for option in field.get("anyOf", [field]):
+            if "$ref" in option:
+                inner = schema["$defs"][option["$ref"].rpartition("/")[2]]
+                found |= {f"{name}.{key}": value for key, value in inner["properties"].items()}
+    return found
 
 
 def allowed(schema: dict[str, Any]) -> str:
@@ -120,7 +133,7 @@ def allowed(schema: dict[str, Any]) -> str:
         return " or ".join(allowed(option) for option in schema["anyOf"])
     if "enum" in schema or "const" in schema:
         return " | ".join(map(str, schema.get("enum", [schema.get("const")])))
-    kind = str(schema.get("type", "any value"))
+    kind = "mapping" if "$ref" in schema else str(schema.get("type", "any value"))
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {schema[bound]}" for bound, sign in signs.items() if bound in schema]
     if "items" in schema:

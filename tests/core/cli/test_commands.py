@@ -185,6 +185,14 @@ def test_components_of_a_kind_shows_every_field(install: Install) -> None:
     )
 
 
+@pytest.mark.usefixtures("builtin")
+def test_components_shows_the_fields_of_sections_within_sections() -> None:
+    text = output("components", "data.minari")
+    assert "\n  goal: mapping or null; default null\n" in text
+    assert "\n  goal.achieved: list of integer >= 0; default [0, 1]\n" in text
+    assert "\n  goal.dropout: number >= 0, < 1; default 0.1\n    Share of training windows " in text
+
+
 def test_components_as_json(install: Install) -> None:
     install("dice_c", PLUGIN)
     document = json.loads(output("components", "decoder", "--json"))
