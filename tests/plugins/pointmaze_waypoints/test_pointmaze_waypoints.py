@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,14 +16,22 @@ pytest.importorskip("gymnasium_robotics", reason="PointMaze is in the extra 'muj
 
 import gymnasium
 import minari
+import torch
+from numpy.typing import NDArray
 
 from ttf.episode_checks import check_episodes
+from ttf.episodes import make_rows
 from ttf.errors import DataError, ResourceError
+from ttf.holding import HoldingPolicy
 from ttf.interfaces.data import EnvironmentSpec
+from ttf.interfaces.policy import Actor, Policy
+from ttf.layout import Layout
 from ttf.registered import make
 from ttf_plugins.gymnasium import GymnasiumConfig
 from ttf_plugins.pointmaze_waypoints import PointMazeWaypointsConfig
+from ttf_plugins.pointmaze_waypoints.mazes import environment_spec
 from ttf_plugins.pointmaze_waypoints.pointmaze_waypoints import dataset_id
+from ttf_plugins.uniform import UniformConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -281,6 +290,75 @@ def test_observation_dims_out_of_range_are_refused_before_anything_is_collected(
     with pytest.raises(DataError, match=r"^observation_dims: 6 is out of range; an observation has 6 dimensions$"):
         PointMazeWaypointsConfig(observation_dims=[6]).build(seed=0, progress=_Bar())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_four_rooms_are_joined_by_four_doors_and_nothing_else() -> None:
+    environment: Any = make(environment_spec("fourrooms"))
+    walls = np.array(environment.unwrapped.maze.maze_map)
+    environment.close()
+    assert walls.shape == (11, 11)
+    assert walls[[0, -1]].all()
+    assert walls[:, [0, -1]].all()
+    assert [len(np.flatnonzero(wall == 0)) for wall in (walls[5, :5], walls[5, 6:], walls[:5, 5], walls[6:, 5])] == [
+        1
+    ] * 4
+    rooms = [walls[rows, columns] for rows in (slice(1, 5), slice(6, 10)) for columns in (slice(1, 5), slice(6, 10))]
+    assert not any(room.any() for room in rooms)
+    assert walls[5, 5] == 1
+
+
+@pytest.mark.usefixtures("store")
+def test_evaluation_is_in_the_maze_of_the_data_even_where_its_map_is_not_registered() -> None:
+    source = PointMazeWaypointsConfig(maze="fourrooms", steps=1000).build(seed=0, progress=_Bar())
+    recorded = source.environment
+    assert recorded == environment_spec("fourrooms")
+    environment = GymnasiumConfig().build(source)
+    floor = environment.floor_plan()
+    assert environment.step_limit == 600
+    assert floor is not None
+    assert len(floor.walls) == 121 - 68
+    environment.close()
+    starts = {tuple(episode.observations[0, :2].round()) for episode in source.episodes()}
+    goals = {tuple(episode.observations[0, 4:].round()) for episode in source.episodes()}
+    assert len(starts) > 5 < len(goals)
+    assert source.provenance.id.startswith("ttf/pointmaze-fourrooms/waypoints-")
+
+
+@pytest.mark.usefixtures("store")
+def test_data_without_rewards_has_a_single_token_for_them_and_acting_tells_none() -> None:
+    config = _SMALL.model_copy(update={"reward_scale": 0.0, "stride": 4})
+    source = config.build(seed=0, progress=_Bar())
+    layout = Layout(6, 2)
+    rows = make_rows(source.episodes(), layout, config)
+    assert not rows.values[:, layout.reward :].any()
+    discretizer = UniformConfig(bins=10).build(layout)
+    discretizer.fit(torch.from_numpy(rows.values))
+    assert discretizer.live[layout.reward :].sum(1).tolist() == [1, 1]
+    told = _Told()
+    actor = HoldingPolicy(told, config).start(1, 0)
+    for reward in (0.0, 0.0, 0.0, 1.0):
+        actor.act(np.zeros((1, 6), np.float32))
+        actor.observe(np.array([reward], np.float32))
+    assert [rewards.tolist() for rewards in told.rewards] == [[0.0]]
+
+
+@dataclass
+class _Told(Policy, Actor):
+    """Does nothing, and remembers what rewards it is told."""
+
+    rewards: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def start(self, batch: int, seed: int) -> Actor:
+        return self
+
+    def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.zeros((len(observations), 2), np.float32)
+
+    def observe(self, rewards: NDArray[np.float32]) -> None:
+        self.rewards.append(rewards)
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        pass
 
 
 @pytest.mark.usefixtures("store")
