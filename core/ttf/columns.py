@@ -50,6 +50,29 @@ class ColumnEmbedding(nn.Module):
         return embedded * (slots != self.layout.value).unsqueeze(-1)
 
 
+class Waves(nn.Module):
+    """Rows for the tokens of every slot that are sums of waves over its bins, so that neighbours are alike.
+
+    Added to a table whose rows know nothing of each other, they let what is learned of a bin hold for those next to
+    it, which saves most of the training; the table is left with what is special about a bin.
+    """
+
+    def __init__(self, slots: int, bins: int, width: int, frequencies: int, deviation: float) -> None:
+        super().__init__()
+        place = torch.linspace(-1, 1, bins).unsqueeze(1)
+        angles = place * torch.arange(1, frequencies + 1) * (math.pi / 2)
+        waves = torch.cat([place, angles.sin(), angles.cos()], dim=1)
+        self.register_buffer("waves", F.pad(waves, (0, 0, 0, 1)), persistent=False)
+        self.amplitudes = nn.Parameter(torch.randn(slots, waves.shape[1], width) * deviation)
+
+    waves: Tensor
+    """Buffer (bins + 1, P): the waves at every bin; the stop token has none."""
+
+    def forward(self) -> Tensor:
+        """Rows (slots, bins + 1, width)."""
+        return torch.einsum("vp,spw->svw", self.waves, self.amplitudes)
+
+
 class GoalEmbedding(nn.Module):
     """An embedding for every token of every goal dimension, and one each for a goal that is unknown."""
 
@@ -77,15 +100,16 @@ class ColumnLinear(nn.Module):
         for weight in self.weight:
             nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
 
-    def forward(self, x: Tensor, start: int) -> Tensor:
-        """What the maps make (B, n, outputs) of x (B, n, width) at positions ``start ..``."""
-        slots, outputs, width = self.weight.shape
+    def forward(self, x: Tensor, start: int, weight: Tensor | None = None) -> Tensor:
+        """What the maps, or others of the same shape, make (B, n, outputs) of x (B, n, width) at ``start ..``."""
+        weight = self.weight if weight is None else weight
+        slots, outputs, width = weight.shape
         batch, length, _ = x.shape
         if length == 1:
-            return F.linear(x, self.weight[start % slots])
+            return F.linear(x, weight[start % slots])
         left = start % slots
         transitions = -(-(left + length) // slots)
         x = F.pad(x, (0, 0, left, transitions * slots - left - length))  # to whole transitions
         x = x.reshape(batch * transitions, slots, width).transpose(0, 1)  # (D, B * transitions, width)
-        mapped = torch.bmm(x, self.weight.transpose(1, 2)).transpose(0, 1)
+        mapped = torch.bmm(x, weight.transpose(1, 2)).transpose(0, 1)
         return mapped.reshape(batch, -1, outputs)[:, left : left + length]

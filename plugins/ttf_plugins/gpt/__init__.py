@@ -49,6 +49,10 @@ class GPTConfig(ModelConfig):
     attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Dropout on attention weights; the dearest part of training, 0 makes it faster."""
 
+    waves: Annotated[int, Field(ge=0, le=64)] = 0
+    """Waves over the bins of a column that its embeddings and its head are sums of, beside the published tables, so
+    that neighbouring bins learn from each other: training then needs less than half of the updates. 0 for none."""
+
     value_leak: Literal["reference", "blocked"] = "reference"
     """Past value tokens are hidden from every other position; in the published code the position of a value token
     itself still reads it, when it predicts the next state (`reference`). `blocked` closes that leak."""

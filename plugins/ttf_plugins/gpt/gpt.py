@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
-from ttf.columns import ColumnLinear, GoalEmbedding, column_rows
+from ttf.columns import ColumnLinear, GoalEmbedding, Waves, column_rows
 from ttf.interfaces.model import SequenceModel, State, linear_weights
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ class GPTState:
 
     visible: int
     """Tokens stored, those of the goal first."""
+
+    tables: tuple[Tensor, Tensor]
+    """What embeds tokens, and what makes logits."""
 
     def select(self, rows: Tensor) -> GPTState:
         """The state in which new row ``i`` continues old row ``rows[i]``."""
@@ -130,6 +133,11 @@ class GPT(SequenceModel):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.width)
         self.head = ColumnLinear(layout.width, bins + 1, config.width)
+        self.waves: tuple[Waves, Waves] | None = None
+        if config.waves:
+            size = (layout.width, bins, config.width, config.waves)
+            self.wave_emb, self.wave_head = Waves(*size, deviation=0.02), Waves(*size, deviation=config.width**-0.5)
+            self.waves = self.wave_emb, self.wave_head
         self.register_buffer("slots", torch.tensor(layout.slots(self.block)), persistent=False)
         kept = layout.goal + torch.nonzero(self.slots != layout.value)[:, 0]
         self.register_buffer("kept", torch.cat([torch.arange(layout.goal), kept]), persistent=False)
@@ -143,10 +151,11 @@ class GPT(SequenceModel):
 
     def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         """Logits (B, L, bins + 1) for tokens (B, L)."""
-        x = self._embed(tokens, 0, tokens.shape[1])
+        table, head = self._tables()
+        x = self._embed(tokens, 0, table)
         x = torch.cat([*self._goal(goal, len(tokens)), x], dim=1)
         x = self._through(self.drop(x), 0, None)
-        logits: Tensor = self.head(self.ln_f(x[:, self.layout.goal :]), 0)
+        logits: Tensor = self.head(self.ln_f(x[:, self.layout.goal :]), 0, head)
         return logits
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
@@ -155,7 +164,7 @@ class GPT(SequenceModel):
         stored = self._visible(self.layout.goal + capacity)
         weight = self.pos_emb
         buffers = [weight.new_empty(batch, self.config.heads, stored, size) for _ in range(2 * self.config.layers)]
-        state = GPTState(tuple(buffers[::2]), tuple(buffers[1::2]), length=0, visible=0)
+        state = GPTState(tuple(buffers[::2]), tuple(buffers[1::2]), length=0, visible=0, tables=self._tables())
         for aim in self._goal(goal, batch):
             self._through(self.drop(aim), 0, state)
         return replace(state, visible=self.layout.goal)
@@ -166,9 +175,9 @@ class GPT(SequenceModel):
             message = f"a GPT continues the states it started, found {type(state).__name__}"
             raise TypeError(message)
         length = state.length + tokens.shape[1]
-        x = self._embed(tokens, state.length, length)
+        x = self._embed(tokens, state.length, state.tables[0])
         x = self._through(self.drop(x), self.layout.goal + state.length, state)
-        logits: Tensor = self.head(self.ln_f(x), state.length)
+        logits: Tensor = self.head(self.ln_f(x), state.length, state.tables[1])
         return logits, replace(state, length=length, visible=self._visible(self.layout.goal + length))
 
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
@@ -191,12 +200,21 @@ class GPT(SequenceModel):
         tokens = self.goal_tokens(goal, batch)
         return [self.goal_emb(tokens)] if self.goal_emb is not None else []
 
-    def _embed(self, tokens: Tensor, start: int, end: int) -> Tensor:
+    def _tables(self) -> tuple[Tensor, Tensor]:
+        """Embeddings (bins * D + 1, width) of tokens, and the heads (D, bins + 1, width)."""
+        if self.waves is None:
+            return self.tok_emb.weight, self.head.weight
+        embedding, head = (waves() for waves in self.waves)
+        rows = F.pad(embedding[:, : self.bins].flatten(0, 1), (0, 0, 0, 1))
+        return self.tok_emb.weight + rows, self.head.weight + head
+
+    def _embed(self, tokens: Tensor, start: int, table: Tensor) -> Tensor:
+        end = start + tokens.shape[1]
         if end > self.block:
             message = f"{end} tokens, but this model reads at most {self.block}"
             raise ValueError(message)
         slots = self.slots[start:end]
-        embedded: Tensor = self.tok_emb(column_rows(tokens, slots, self.layout, self.bins))
+        embedded = F.embedding(column_rows(tokens, slots, self.layout, self.bins), table)
         if self.config.value_leak == "blocked":
             embedded = embedded * (slots != self.layout.value).unsqueeze(-1)
         return embedded + self.pos_emb[:, start:end]

@@ -167,3 +167,23 @@ def test_dropout_acts_in_training_only(field: str) -> None:
     assert not torch.equal(model(tokens), model(tokens))
     model.eval()
     assert torch.equal(model(tokens), model(tokens))
+
+
+def test_waves_make_neighbouring_bins_alike_and_leave_out_the_stop_token() -> None:
+    model = GPTConfig(layers=1, heads=1, width=64, waves=3).build(Layout(2, 1), 50)
+    assert isinstance(model, GPT)
+    assert model.waves is not None
+    for waves in model.waves:
+        rows = waves()  # (D, bins + 1, width)
+        assert rows[:, 50].eq(0).all()
+        steps, far = (rows[:, 1:50] - rows[:, :49]).norm(dim=-1), (rows[:, 49] - rows[:, 0]).norm(dim=-1)
+        assert float((steps.amax(1) / far).detach().max()) < 0.3
+
+
+def test_without_waves_nothing_is_added_to_the_published_tables() -> None:
+    model = GPTConfig(layers=1, heads=1, width=8).build(Layout(2, 1), 5)
+    assert isinstance(model, GPT)
+    assert [name for name, _ in model.named_parameters() if "wave" in name] == []
+    table, head = model._tables()
+    assert table is model.tok_emb.weight
+    assert head is model.head.weight
