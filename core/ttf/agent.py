@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ttf.goals import encode_goal
 from ttf.interfaces.decoder import Plan
 from ttf.interfaces.policy import Actor, Policy
 
@@ -117,8 +116,9 @@ class _PlanningActor(Actor):
         """Goal tokens (B, G), if there is a goal and it is not hidden."""
         if self._policy.goals is None or self._policy.hide_goal:
             return None
-        wanted = np.ascontiguousarray(self._policy.goals.wanted(observations), dtype=np.float32)
-        return encode_goal(self._discretizer, torch.from_numpy(wanted).to(self._device))
+        wanted = self._policy.goals.wanted(observations)
+        columns = enumerate(self._layout.goal_columns)
+        return torch.cat([self._encode(wanted[:, [i]], column) for i, column in columns], dim=1)
 
     def _imagined(self, tokens: Tensor, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """Planned observations as the environment has them, with what they say of the goal."""

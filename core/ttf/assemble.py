@@ -247,10 +247,11 @@ class Experiment:
         self.run_dir.write("result", summarise(self.recipe.name, lines))
 
     def _count_clips(self, planner: Mapping[str, PlanningPolicy]) -> None:
-        """Note how often the planner met numbers beyond the discretizer's bins."""
-        for policy in planner.values():
-            document = self.run_dir.read("discretizer")
-            self.run_dir.write("discretizer", {**document, "acting": asdict(policy.clips)})
+        """Note how often the planner, with and without its goal, met numbers beyond the discretizer's bins."""
+        counts = [asdict(policy.clips) for policy in planner.values()]
+        if counts:
+            acting = {name: sum(count[name] for count in counts) for name in counts[0]}
+            self.run_dir.write("discretizer", {**self.run_dir.read("discretizer"), "acting": acting})
 
     def _newest_checkpoint(self) -> Checkpoint | None:
         """The checkpoint a resumed run goes on from; all metrics are cut back to the steps of the checkpoints."""

@@ -194,6 +194,7 @@ def test_goals_are_told_unless_hidden_and_what_is_imagined_is_whole_again(hide: 
         actor.observe(np.zeros(len(rows), np.float32))
         if len(rows) == 5:
             actor.keep(kept)
+    assert one.clips.encoded == (5 + 3) * (2 + 1 + 1 + (0 if hide else 2))  # observation, action, reward, goal
 
 
 def test_the_seed_alone_decides() -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 from tests.core.toys import CorridorData, Quiet, corridor_rows, fitted, tiny_recipe
 
+from ttf.assemble import run_recipe
 from ttf.component import GoalConfig
 from ttf.episodes import make_rows
 from ttf.errors import DataError, RecipeError
@@ -18,6 +20,7 @@ from ttf.layout import Layout
 from ttf.planners import make_planners
 from ttf.prepare import load_data, make_critic, make_environment
 from ttf.recipe import load
+from ttf.run_dir import read_lines
 from ttf_plugins.gpt import GPTConfig
 from ttf_plugins.iql import IQLConfig
 from ttf_plugins.quantile import QuantileConfig
@@ -127,6 +130,25 @@ def test_a_model_that_has_learned_to_do_without_its_goal_is_evaluated_without_it
     planners = make_planners(recipe, model, discretizer, None, environment, data.goals)
     assert list(planners) == names
     assert [planner.hide_goal for planner in planners.values()] == [False, True][: len(names)]
+
+
+def test_a_run_has_the_planner_with_and_without_its_goal_and_whole_plans(tmp_path: Path) -> None:
+    recipe = tiny_recipe(data=CorridorData(goal=AIM, reward_scale=0.0))
+    run = run_recipe(recipe, runs_dir=tmp_path, resume=False, progress=Quiet())
+    names = [row["policy"] for row in run.read("result")["policies"]]
+    assert names == ["beam_search", "beam_search without goal", "homing"]
+    lines = list(read_lines(run.episodes))
+    seeds = [[line["seed"] for line in lines if line["policy"] == name] for name in names]
+    assert seeds[0] == seeds[1] == seeds[2]
+    arrays = load_file(run.trajectories)
+    for name in names[:2]:
+        plan, seen = arrays[f"{name}/0/plan/0"], arrays[f"{name}/0/observations"]
+        assert plan.shape == (3, 2)
+        assert (plan[:, 1] == seen[0, 1]).all()  # the goal, which is not planned
+    acts = sum(line["steps"] for line in lines if line["policy"] != "homing")
+    without = sum(line["steps"] for line in lines if line["policy"] == names[1])
+    # place, action and reward of every step, and the goal of those that are told it
+    assert run.read("discretizer")["acting"]["encoded"] == 4 * acts - without
 
 
 def test_a_critic_and_a_goal_are_refused_together() -> None:
