@@ -41,6 +41,13 @@ class PointMazeWaypointsConfig(DataConfig):
     noise_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Correlation of the noise of one step with the next one's."""
 
+    detours: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """Share of the time that is spent on detours: a push in a random direction, from which the way is found anew. More
+    of what is done then depends on the goal, and the likeliest action stays the right one."""
+
+    detour_steps: Annotated[int, Field(ge=1, le=1000)] = 24
+    """Environment steps of a detour."""
+
     hindsight: Annotated[int, Field(ge=0, le=100)] = 0
     """Copies of every episode whose goal is a place that the episode came to (hindsight relabelling)."""
 

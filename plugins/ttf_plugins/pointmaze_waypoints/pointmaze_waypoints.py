@@ -20,7 +20,7 @@ from ttf.spaces import columns, observation_width
 from ttf_plugins.pointmaze_waypoints.collect import run
 from ttf_plugins.pointmaze_waypoints.hindsight import HindsightSource
 from ttf_plugins.pointmaze_waypoints.mazes import environment_spec
-from ttf_plugins.pointmaze_waypoints.waypoints import Columns, Controller, WaypointPolicy
+from ttf_plugins.pointmaze_waypoints.waypoints import Columns, Controller, Detours, WaypointPolicy
 
 if TYPE_CHECKING:
     import gymnasium
@@ -66,7 +66,7 @@ def open_source(config: PointMazeWaypointsConfig, seed: int, progress: Progress)
 def dataset_id(config: PointMazeWaypointsConfig, seed: int) -> str:
     """Id that differs whenever anything differs that shapes the data."""
     shaping = config.model_dump(include={"maze", "steps", "position_gain", "velocity_gain"})
-    shaping |= config.model_dump(include={"action_noise", "noise_correlation"})
+    shaping |= config.model_dump(include={"action_noise", "noise_correlation", "detours", "detour_steps"})
     shaping |= {"seed": seed, "collector": _COLLECTOR, "mujoco": version("mujoco"), "numpy": version("numpy")}
     digest = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
     return f"ttf/pointmaze-{config.maze}/waypoints-{digest[:8]}-v0"
@@ -91,7 +91,7 @@ def _collect(
 def _policy(config: PointMazeWaypointsConfig, at: Columns, environment: gymnasium.Env[Any, Any]) -> WaypointPolicy:
     controller = Controller(config.position_gain, config.velocity_gain, config.action_noise, config.noise_correlation)
     maze: Any = environment.unwrapped
-    return WaypointPolicy(solve(maze.maze), controller, at)
+    return WaypointPolicy(solve(maze.maze), controller, at, Detours(config.detours, config.detour_steps))
 
 
 def _columns(rule: ObservationRule, space: spaces.Space[Any]) -> Columns | None:

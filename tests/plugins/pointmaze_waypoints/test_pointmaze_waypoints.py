@@ -191,13 +191,35 @@ def test_the_behaviour_policy_reaches_every_goal_and_repeats_itself_with_the_sam
 
 @pytest.mark.usefixtures("store")
 def test_rows_of_an_actor_go_on_with_their_own_noise_when_others_end() -> None:
-    config = PointMazeWaypointsConfig(maze="umaze", steps=300, noise_correlation=0.9)
+    config = PointMazeWaypointsConfig(maze="umaze", steps=300, noise_correlation=0.9, detours=0.9, detour_steps=50)
     policy = config.build(seed=0, progress=_Bar()).behaviour()
     assert policy is not None
     rows = np.zeros((4, 6), np.float32)
     whole, part = policy.start(4, 0), policy.start(4, 0)
+    for _ in range(60):  # until all are on a detour
+        np.testing.assert_array_equal(part.act(rows), whole.act(rows))
     part.keep(np.array([3, 1]))
     np.testing.assert_array_equal(part.act(rows[:2]), whole.act(rows)[[3, 1]])
+
+
+@pytest.mark.usefixtures("store")
+def test_detours_take_their_share_of_the_time_each_in_a_random_direction() -> None:
+    config = PointMazeWaypointsConfig(maze="umaze", steps=300, action_noise=0.0, detours=0.3, detour_steps=10)
+    plain = config.model_copy(update={"detours": 0.0}).build(seed=0, progress=_Bar()).behaviour()
+    policy = config.build(seed=0, progress=_Bar()).behaviour()
+    assert policy is not None
+    assert plain is not None
+    here = np.tile(np.float32([1.0, 1.0, 0.0, 0.0, 1.0, 1.0]), (200, 1))  # at the goal: nothing to do
+    assert not plain.start(200, 0).act(here).any()
+    actor = policy.start(200, 0)
+    acts = np.stack([actor.act(here) for _ in range(300)])  # (300, 200, 2)
+    pushed = acts.any(axis=2)
+    assert pushed[50:].mean() == pytest.approx(0.3, abs=0.02)
+    np.testing.assert_allclose(np.linalg.norm(acts[pushed], axis=1), 1, rtol=1e-6)
+    assert np.abs(acts[pushed].mean(axis=0)).max() < 0.1
+    lengths = [len(run) for row in pushed.T for run in "".join("x" if on else " " for on in row[:-10]).split()]
+    assert sorted(set(lengths))[0] in range(1, 11)  # the last one of a row may be cut
+    assert np.bincount(lengths).argmax() == 10
 
 
 @pytest.mark.usefixtures("store")
@@ -229,6 +251,8 @@ def test_the_id_differs_with_everything_that_shapes_the_data_and_with_nothing_el
         {"velocity_gain": 2.0},
         {"action_noise": 0.1},
         {"noise_correlation": 0.1},
+        {"detours": 0.1},
+        {"detour_steps": 3},
     ]
     reading: list[dict[str, Any]] = [{"discount": 0.9}, {"stride": 2}, {"observation_keys": ["observation"]}]
     ids = [dataset_id(_SMALL.model_copy(update=change), 0) for change in shaping]
