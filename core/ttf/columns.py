@@ -74,11 +74,15 @@ class Waves(nn.Module):
 
 
 class GoalEmbedding(nn.Module):
-    """An embedding for every token of every goal dimension, and one each for a goal that is unknown."""
+    """An embedding for every token of every goal dimension, and one each for a goal that is unknown.
 
-    def __init__(self, goal: int, bins: int, width: int) -> None:
+    With ``frequencies``, waves are added to those that are known.
+    """
+
+    def __init__(self, goal: int, bins: int, width: int, frequencies: int = 0) -> None:
         super().__init__()
         self.table = nn.Embedding(goal * (bins + 1), width)
+        self.waves = Waves(goal, bins, width, frequencies, deviation=0.02) if frequencies else None
         nn.init.zeros_(self.table.weight)  # as in ColumnEmbedding
         self.register_buffer("first", torch.arange(goal) * (bins + 1), persistent=False)
 
@@ -87,8 +91,8 @@ class GoalEmbedding(nn.Module):
 
     def forward(self, goal: Tensor) -> Tensor:
         """Embeddings (B, G, width) of goal tokens (B, G); the token ``bins`` is the unknown one."""
-        embedded: Tensor = self.table(goal + self.first)
-        return embedded
+        table = self.table.weight if self.waves is None else self.table.weight + self.waves().flatten(0, 1)
+        return F.embedding(goal + self.first, table)
 
 
 class ColumnLinear(nn.Module):

@@ -128,7 +128,7 @@ class GPT(SequenceModel):
         self.config = config
         self.tok_emb = nn.Embedding(bins * layout.width + 1, config.width)  # the last row is the stop token
         self.pos_emb = nn.Parameter(torch.zeros(1, self.block, config.width))
-        self.goal_emb = GoalEmbedding(layout.goal, bins, config.width) if layout.goal else None
+        self.goal_emb = GoalEmbedding(layout.goal, bins, config.width, config.waves) if layout.goal else None
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.width)

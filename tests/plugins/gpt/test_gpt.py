@@ -180,6 +180,19 @@ def test_waves_make_neighbouring_bins_alike_and_leave_out_the_stop_token() -> No
         assert float((steps.amax(1) / far).detach().max()) < 0.3
 
 
+def test_waves_make_neighbouring_goals_alike_and_leave_out_the_unknown_one() -> None:
+    model = GPTConfig(layers=1, heads=1, width=64, waves=3).build(Layout(2, 1, (1, 0)), 50)
+    assert isinstance(model, GPT)
+    with torch.no_grad():
+        model.get_parameter("goal_emb.table.weight").zero_()
+        goals = torch.stack([torch.arange(51)] * 2, dim=1)  # 50 is unknown
+        (embedded,) = model._goal(goals, 51)  # (51, 2, width)
+    assert not embedded[50].any()
+    near, far = ((embedded[:25] - embedded[shift : shift + 25]).norm(dim=2) for shift in (1, 25))
+    assert bool((near < far).all())
+    assert not torch.equal(embedded[:, 0], embedded[:, 1])
+
+
 def test_without_waves_nothing_is_added_to_the_published_tables() -> None:
     model = GPTConfig(layers=1, heads=1, width=8).build(Layout(2, 1), 5)
     assert isinstance(model, GPT)
