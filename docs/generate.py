@@ -22,8 +22,8 @@ from ttf.sections import EvaluationConfig, TrainingConfig
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from ttf.component import Section
     from ttf.registry import Entry, Registry
+    from ttf.section import Section
 
 ROOT = Path(__file__).parents[1]
 NOTE = "<!-- Written by docs/generate.py; do not edit. -->\n\n"

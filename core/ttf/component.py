@@ -9,7 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
+
+from ttf.section import Columns, GoalConfig, Section
 
 if TYPE_CHECKING:
     from ttf.interfaces.analysis import Analysis
@@ -27,20 +29,6 @@ if TYPE_CHECKING:
     from ttf.run_dir import RunDir
 
 
-class Section(BaseModel):
-    """A mapping of a recipe: frozen, strict about numbers, closed to unknown fields."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        validate_default=True,
-        protected_namespaces=(),
-    )
-
-
 class Component(Section, ABC):
     """A part of a recipe that plugins provide.
 
@@ -56,48 +44,6 @@ class Component(Section, ABC):
 
     kind: str
     """The name of the component within its slot."""
-
-
-def _each_once(numbers: list[int]) -> list[int]:
-    for number in numbers:
-        if numbers.count(number) > 1:
-            message = f"must name each once, found {number} twice"
-            raise ValueError(message)
-    return numbers
-
-
-Columns = Annotated[
-    list[Annotated[int, Field(ge=0)]],
-    AfterValidator(_each_once),
-    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
-]
-
-
-class GoalConfig(Section):
-    """A goal before every trajectory, on which all predictions depend (Janner et al. 2021, section 3.2).
-
-    No reward is needed: what an episode did was right for the place where it ended. Indices are of the flattened
-    observation, after `observation_dims`.
-    """
-
-    achieved: Columns = [0, 1]
-    """Dimensions that tell what is reached, such as a position; their last values are an episode's goal."""
-
-    desired: Columns = [2, 3]
-    """Dimensions that hold the goal while acting, in the same order; they are taken out of the transition."""
-
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of training windows whose goal is hidden. Above 0, the same model without a goal is evaluated too."""
-
-    @model_validator(mode="after")
-    def _fit_each_other(self) -> GoalConfig:
-        if len(self.achieved) != len(self.desired):
-            message = f"achieved and desired must be equally long, found {len(self.achieved)} and {len(self.desired)}"
-            raise ValueError(message)
-        if shared := set(self.achieved) & set(self.desired):
-            message = f"dimension {min(shared)} cannot be both achieved and desired"
-            raise ValueError(message)
-        return self
 
 
 class DataConfig(Component):

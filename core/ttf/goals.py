@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from ttf.component import GoalConfig
     from ttf.interfaces.data import Episode
     from ttf.interfaces.discretizer import Discretizer
+    from ttf.section import GoalConfig
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from ttf.component import (
     EnvironmentConfig,
     ModelConfig,
     ReporterConfig,
-    Section,
 )
 from ttf.overrides import apply_option, apply_override, drop_fields_of_other_kinds, kinds
 from ttf.requirements import check_kinds, check_repetitions, check_requirements
+from ttf.section import Section
 from ttf.sections import EvaluationConfig, TrainingConfig
 from ttf.wording import note_validation_errors
 from ttf.yaml_source import read_file

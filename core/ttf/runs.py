@@ -17,8 +17,9 @@ from ttf.run_dir import RunDir
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ttf.component import AnalysisConfig, LearningFields, Section
+    from ttf.component import AnalysisConfig, LearningFields
     from ttf.recipe import Recipe
+    from ttf.section import Section
 
 TRAINED = ("seed", "data", "discretizer", "model", "training")
 """The parts of a recipe that shape the trained model."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ttf.component import Section
+from ttf.section import Section
 
 
 class TrainingConfig(Section):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, get_args
 
-from ttf.component import SLOTS, Section
+from ttf.component import SLOTS
 from ttf.errors import did_you_mean
+from ttf.section import Section
 from ttf.sections import EvaluationConfig, TrainingConfig
 from ttf.source import look_up, shown
 

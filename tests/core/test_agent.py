@@ -12,13 +12,13 @@ from tests.core.toys import CorridorData, CorridorEnvironment, corridor_rows, ep
 from torch import Tensor
 
 from ttf.agent import PlanningPolicy
-from ttf.component import GoalConfig
 from ttf.episodes import make_rows
 from ttf.goals import GoalColumns
 from ttf.holding import HoldingPolicy
 from ttf.interfaces.decoder import Decoder, Plan
 from ttf.interfaces.policy import Policy
 from ttf.layout import Layout
+from ttf.section import GoalConfig
 
 ROWS = corridor_rows()
 LAYOUT, DISCRETIZER = ROWS.layout, fitted(ROWS)

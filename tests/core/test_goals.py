@@ -11,7 +11,6 @@ from safetensors.numpy import load_file
 from tests.core.toys import CorridorData, Quiet, corridor_rows, fitted, tiny_recipe
 
 from ttf.assemble import run_recipe
-from ttf.component import GoalConfig
 from ttf.episodes import make_rows
 from ttf.errors import DataError, RecipeError
 from ttf.goals import GoalColumns, encode_goal
@@ -21,6 +20,7 @@ from ttf.planners import make_planners
 from ttf.prepare import load_data, make_critic, make_environment
 from ttf.recipe import load
 from ttf.run_dir import read_lines
+from ttf.section import GoalConfig
 from ttf_plugins.gpt import GPTConfig
 from ttf_plugins.iql import IQLConfig
 from ttf_plugins.quantile import QuantileConfig

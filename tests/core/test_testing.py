@@ -122,7 +122,7 @@ def test_a_model_whose_weights_are_not_all_used_incrementally_is_found_out(monke
     from ttf_plugins.gpt.gpt import GPT
 
     original = GPT._embed
-    monkeypatch.setattr(GPT, "_embed", lambda self, tokens, start, table: original(self, tokens, 0, table))
+    monkeypatch.setattr(GPT, "_embed", lambda self, tokens, _, table: original(self, tokens, 0, table))
     with pytest.raises(AssertionError, match="is not the full forward"):
         check_sequence_model(GPTConfig(layers=1, heads=1, width=4))
 

@@ -12,8 +12,8 @@ from ttf.errors import RecipeError, did_you_mean
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from ttf.component import Section
     from ttf.registry import Entry, Registry
+    from ttf.section import Section
 
 EPILOG = """\b
 Examples:
