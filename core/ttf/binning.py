@@ -106,6 +106,10 @@ class EdgeDiscretizer(Discretizer):
         """Sum (...) of representatives weighted by probabilities (..., bins), in float32 or better."""
         return (probabilities * self.representatives[at]).sum(-1)
 
+    def widths(self) -> Tensor:
+        """Distances (D, bins) float64 between the edges of live bins."""
+        return self.edges.double().diff(dim=1) * self.live
+
     def outside(self, values: Tensor, at: int = 0) -> Tensor:
         """Which values (..., d) lie below the first or above the last edge of their column."""
         edges = self.edges[at : at + values.shape[-1]]

@@ -35,6 +35,9 @@ class Centres(Discretizer):
         columns = torch.arange(at, at + tokens.shape[-1])
         return self.centres[columns, tokens.clamp(max=self.bins - 1)]
 
+    def widths(self) -> Tensor:
+        raise NotImplementedError
+
     def outside(self, values: Tensor, at: int = 0) -> Tensor:
         raise NotImplementedError
 

@@ -66,6 +66,9 @@ class Rounding(Discretizer):
     def expectation(self, probabilities: Tensor, at: int) -> Tensor:
         raise NotImplementedError
 
+    def widths(self) -> Tensor:
+        raise NotImplementedError
+
     def outside(self, values: Tensor, at: int = 0) -> Tensor:
         raise NotImplementedError
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttf.statistics import Interval, mean, wilson
+from ttf.statistics import Interval, grouped_means, mean, wilson
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,29 @@ def test_values_without_spread_are_their_own_interval(count: int) -> None:
 
 def test_a_single_value_says_nothing_about_its_spread() -> None:
     assert mean([4.5]) == Interval(4.5, None, None)
+
+
+def test_grouped_means_of_groups_of_one_have_about_students_interval() -> None:
+    values = np.random.default_rng(0).normal(3, 2, (400, 2))
+    for column, interval in enumerate(grouped_means(values, np.arange(400), seed=0)):
+        student = mean(values[:, column].tolist())
+        assert interval.estimate == pytest.approx(student.estimate)
+        assert interval.low == pytest.approx(student.low, abs=0.03)
+        assert interval.high == pytest.approx(student.high, abs=0.03)
+
+
+def test_values_of_a_group_count_as_one_draw() -> None:
+    independent = np.random.default_rng(0).normal(0, 1, 50)
+    repeated = np.repeat(independent, 20)[:, None]
+    (single,) = grouped_means(independent[:, None], np.arange(50), seed=0)
+    (grouped,) = grouped_means(repeated, np.repeat(np.arange(50), 20), seed=0)
+    assert grouped == pytest.approx(single)
+
+
+def test_a_mean_over_groups_of_different_sizes_weighs_values_not_groups() -> None:
+    (interval,) = grouped_means([[0.0], [3.0], [3.0]], [5, 9, 9], seed=0)
+    assert interval == (2.0, 0.0, 3.0)
+
+
+def test_a_single_group_has_no_interval() -> None:
+    assert grouped_means([[1.0, 2.0], [3.0, 2.0]], [4, 4], seed=0) == [(2.0, None, None), (2.0, None, None)]

@@ -64,5 +64,9 @@ class Discretizer(nn.Module, ABC):
         """Expected values (...) of column ``at`` under probabilities (..., bins), not renormalised."""
 
     @abstractmethod
+    def widths(self) -> Tensor:
+        """Widths (D, bins) float64 of the bins, 0 for dead ones; a probability divided by it is a density."""
+
+    @abstractmethod
     def outside(self, values: Tensor, at: int = 0) -> Tensor:
         """Which of the values (..., d) ``encode`` clips (..., d) bool."""

@@ -120,6 +120,13 @@ def _check_values(discretizer: Discretizer, rows: Tensor, case: str) -> None:
     every = torch.arange(discretizer.bins)[:, None].expand(-1, _LAYOUT.width)
     values = discretizer.decode(every)  # (bins, D)
     require(torch.isfinite(values).all(), f"{case}: decode returned a value that is not finite")
+    widths = discretizer.widths()
+    require(
+        widths.dtype == torch.float64 and widths.shape == discretizer.live.shape,
+        f"{case}: widths is {widths.dtype} {tuple(widths.shape)}; expected float64 {tuple(discretizer.live.shape)}",
+    )
+    sound = torch.isfinite(widths) & (widths >= 0) & (discretizer.live | (widths == 0))
+    require(sound.all(), f"{case}: widths must be finite, not negative, and 0 for dead bins")
     eye = torch.eye(discretizer.bins)
     stop = discretizer.decode(torch.full((1, _LAYOUT.width), discretizer.stop))
     for column in range(_LAYOUT.width):

@@ -1,0 +1,58 @@
+"""Roll out the model, its Markovian variant and an ensemble from the same starts, and compare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from ttf.interfaces.analysis import Analysis
+from ttf_plugins.prediction_error.ensemble import EnsemblePredictor, limits_of, pairs_of, train
+from ttf_plugins.prediction_error.question import ask
+from ttf_plugins.prediction_error.results import findings
+from ttf_plugins.prediction_error.sequence import SequencePredictor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ttf.findings import Findings
+    from ttf.interfaces.analysis import Subject
+    from ttf.interfaces.progress import Progress
+    from ttf_plugins.prediction_error import PredictionErrorConfig
+    from ttf_plugins.prediction_error.question import Answer, Question
+
+MARKOVIAN = 2
+"""Transitions in the window of the Markovian variant: the one being written, and the one before it."""
+
+
+@final
+class PredictionError(Analysis):
+    """Asks every predictor the same question."""
+
+    def __init__(self, config: PredictionErrorConfig) -> None:
+        self.config = config
+
+    def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:
+        """Predict, and measure errors and likelihoods.
+
+        Raises:
+            DataError: no episode is long enough.
+        """
+        model, discretizer = subject.model, subject.discretizer
+        assert model is not None  # noqa: S101  (required)
+        assert discretizer is not None  # noqa: S101  (a model requires one)
+        question = ask(subject, self.config, discretizer, history=model.context - 1)
+        name = type(model).__name__
+        main = SequencePredictor(model, discretizer, model.context).predict(question, seed, progress)
+        answers = {name: main}
+        if model.context > MARKOVIAN:
+            markovian = SequencePredictor(model, discretizer, MARKOVIAN)
+            answers[f"{name}, one transition"] = markovian.predict(question, seed, progress)
+        if self.config.members:
+            answers["ensemble"] = self._ensemble(subject, question, main.actions, seed, progress)
+        return findings(question, answers, self.config, subject, seed)
+
+    def _ensemble(self, subject: Subject, question: Question, chosen: Tensor, seed: int, progress: Progress) -> Answer:
+        pairs = pairs_of(subject)
+        ensemble = train(pairs, self.config, seed, progress)
+        limits = limits_of(pairs, question, bounded=self.config.bounded)
+        actions = question.actions if question.replay else chosen
+        return EnsemblePredictor(ensemble, limits, actions).predict(question, seed, progress)

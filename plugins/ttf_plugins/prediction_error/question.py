@@ -1,0 +1,132 @@
+"""What is predicted from where, and what a predictor answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from ttf.errors import DataError
+from ttf.goals import encode_goal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ttf.interfaces.analysis import Subject
+    from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.progress import Progress
+    from ttf.layout import Layout
+    from ttf_plugins.prediction_error import PredictionErrorConfig
+
+
+@dataclass(frozen=True)
+class Question:
+    """Recorded transitions from S starts: some history, and the steps to predict."""
+
+    layout: Layout
+    recorded: Tensor
+    """(S, history + 1 + steps, D): the transition after the history is the one that is started from."""
+
+    goals: Tensor
+    """Goal tokens (S, G)."""
+
+    episodes: Tensor
+    """Which episode each start belongs to (S,)."""
+
+    history: int
+    rollouts: int
+    sample: bool
+    replay: bool
+    """Whether recorded actions are replayed."""
+
+    mean: Tensor
+    """Mean of every state dimension in the training data (O,)."""
+
+    deviation: Tensor
+    """Standard deviation of every state dimension in the training data (O,)."""
+
+    @property
+    def steps(self) -> int:
+        """Transitions to predict."""
+        return self.recorded.shape[1] - self.history - 1
+
+    @property
+    def truth(self) -> Tensor:
+        """The states to predict (S, steps, O)."""
+        return self.recorded[:, self.history + 1 :, self.layout.observations]
+
+    @property
+    def actions(self) -> Tensor:
+        """The recorded actions, the same for every rollout (S, K, steps, A)."""
+        recorded = self.recorded[:, self.history : -1, self.layout.actions]
+        return recorded.unsqueeze(1).expand(-1, self.rollouts, -1, -1)
+
+    @property
+    def varying(self) -> Tensor:
+        """The state dimensions that are not constant, (O,) bool; the others count nowhere."""
+        return self.deviation > 0
+
+    def errors(self, states: Tensor) -> Tensor:
+        """Mean over rollouts and dimensions of |error| in deviations, (S, steps), of states (S, K, steps, O)."""
+        varying = self.varying
+        distance = (states - self.truth.unsqueeze(1)).abs()[..., varying] / self.deviation[varying]
+        return distance.mean((1, 3))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a predictor makes of a question."""
+
+    states: Tensor
+    """Predicted states (S, K, steps, O)."""
+
+    actions: Tensor
+    """The actions that led there (S, K, steps, A)."""
+
+    likelihood: Tensor | None
+    """Log-likelihood of the true states (S, steps), in nats; None where other actions were taken."""
+
+
+class Predictor(Protocol):
+    """Predicts states."""
+
+    def predict(self, question: Question, seed: int, progress: Progress) -> Answer:
+        """Roll out from every start."""
+        ...
+
+
+def ask(subject: Subject, config: PredictionErrorConfig, discretizer: Discretizer, history: int) -> Question:
+    """Choose the starts, evenly spread over all possible ones.
+
+    Raises:
+        DataError: no episode is long enough.
+    """
+    rows, stride = subject.unseen, subject.data.stride
+    count = history + 1 + config.steps
+    possible = torch.from_numpy(rows.starts(count, stride))
+    if len(possible) == 0:
+        message = (
+            f"prediction_error: no episode is long enough: {history} transitions of history, a start and "
+            f"{config.steps} steps need {(count - 1) * stride + 1} recorded steps, the longest of the "
+            f"{subject.unseen_name} has {int(rows.lengths.max())}; lower steps"
+        )
+        raise DataError(message)
+    wanted = min(config.starts, len(possible))
+    chosen = possible[torch.arange(wanted) * len(possible) // wanted].numpy()
+    episodes = rows.episode(chosen)
+    observed = torch.from_numpy(subject.training.values)[:, rows.layout.observations].double()
+    deviation, mean = torch.std_mean(observed, dim=0, correction=0)
+    goals = encode_goal(discretizer, torch.from_numpy(rows.goals[episodes]).to(subject.device))
+    return Question(
+        layout=rows.layout,
+        recorded=torch.from_numpy(rows.sequences(chosen, count, stride)).to(subject.device),
+        goals=goals,
+        episodes=torch.from_numpy(episodes),
+        history=history,
+        rollouts=config.rollouts if config.sample else 1,
+        sample=config.sample,
+        replay=config.actions == "recorded",
+        mean=mean.float().to(subject.device),
+        deviation=deviation.float().to(subject.device),
+    )
