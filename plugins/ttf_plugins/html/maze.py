@@ -75,7 +75,7 @@ def behaviour_picture(
     scene: World, trajectories: Mapping[str, Sequence[Trajectory]], success: Mapping[tuple[str, int], bool | None]
 ) -> Picture:
     """Every policy's trajectories, a panel each with shared axes."""
-    columns = min(len(trajectories), 3)
+    columns = 2 if len(trajectories) == 4 else min(len(trajectories), 3)
 
     def paint(figure: Figure) -> None:
         for axes, (policy, items) in zip(
