@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +83,18 @@ class SequenceModel(nn.Module, ABC):
     @abstractmethod
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
         """The parameters that weight decay applies to."""
+
+
+@runtime_checkable
+class HasAttention(Protocol):
+    """What a sequence model may offer beside its contract: to say where it looks."""
+
+    def attention(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
+        """Weights (layers, B, heads, L, G + L) that the predictions after tokens (B, L) give to the goal and them.
+
+        Every row sums to 1; nothing later has a weight.
+        """
+        ...
 
 
 def linear_weights(module: nn.Module) -> list[nn.Parameter]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ttf.interfaces.model import HasAttention
 from ttf.layout import Layout
 from ttf.testing.requirement import require
 
@@ -44,6 +45,7 @@ def check_sequence_model(
             _check_branches(model, generator, where)
             _check_length(model, where)
             _check_goal(model, generator, where)
+            _check_attention(model, generator, where)
     _check_decayed(model)
 
 
@@ -167,6 +169,21 @@ def _check_goal(model: SequenceModel, generator: torch.Generator, where: str) ->
         return
     message = f"{where}: forward took a goal of {model.layout.goal + 1} dimensions; expected {model.layout.goal}"
     raise AssertionError(message)
+
+
+def _check_attention(model: SequenceModel, generator: torch.Generator, where: str) -> None:
+    """The attention of a model that has some: its shape, weights that sum to 1, none for what comes later."""
+    if not isinstance(model, HasAttention):
+        return
+    batch, length, goals = 2, _draw(1, model.block, generator), model.layout.goal
+    tokens, goal = _tokens(model, batch, length, generator), _goal(model, batch, generator)
+    weights = model.attention(tokens, goal)
+    shape = (batch, length, goals + length)
+    found = (weights.shape[1], *weights.shape[3:]) if weights.ndim == 5 else tuple(weights.shape)
+    require(found == shape, f"{where}: attention has (B, L, G + L) = {found}; expected {shape}")
+    _same(weights.sum(-1), torch.ones_like(weights[..., 0]), f"{where}: attention weights do not sum to 1")
+    later = weights.triu(goals + 1)
+    require(not later.any(), f"{where}: attention is paid to later tokens")
 
 
 def _check_decayed(model: SequenceModel) -> None:

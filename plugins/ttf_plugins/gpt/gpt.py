@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,18 @@ class Attention(nn.Module):
         out: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, length, width))
         return self.residual_dropout(out)  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
+    def weights(self, x: Tensor, reading: Reading) -> Tensor:
+        """How much (B, heads, n, n) each token of a whole sequence x (B, n, width) takes from each."""
+        batch, length, _ = x.shape
+        q, k, _ = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+        places = torch.arange(length, device=x.device)
+        kept = places if reading.kept is None else reading.kept
+        hidden = torch.ones(length, length, dtype=torch.bool, device=x.device)
+        hidden[:, kept] = False if reading.mask is None else ~reading.mask
+        shares: Tensor = scores.masked_fill(hidden, -torch.inf).softmax(-1)
+        return shares
+
 
 class Block(nn.Module):
     """Pre-norm attention and a two-layer perceptron, both added to the residual stream."""
@@ -157,6 +170,23 @@ class GPT(SequenceModel):
         x = self._through(self.drop(x), 0, None)
         logits: Tensor = self.head(self.ln_f(x[:, self.layout.goal :]), 0, head)
         return logits
+
+    @torch.no_grad()
+    def attention(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
+        """Attention weights (layers, B, heads, L, G + L) of tokens (B, L), as a forward pass has them."""
+        weights: list[Tensor] = []
+        hooks = [
+            block.get_submodule("attn").register_forward_pre_hook(
+                lambda attention, inputs: weights.append(attention.weights(*inputs[:2]))
+            )
+            for block in self.blocks
+        ]
+        try:
+            self(tokens, goal)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return torch.stack(weights)[..., self.layout.goal :, :]
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
         """A state for ``batch`` sequences of at most ``capacity`` tokens, empty but for the goal."""

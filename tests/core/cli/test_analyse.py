@@ -41,7 +41,7 @@ def test_what_is_wrong_is_said_in_a_line(
     options: list[str], message: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run_cli(["analyse", str(folder), *options]) == 2
-    known = "discretizer"
+    known = "attention, discretizer, prediction_error"
     assert capfd.readouterr() == ("", f"Error: {message.format(folder=folder, known=known)}\n")
 
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import settings
 from tests.plugins.sequence_models import cases, changed_positions, random_tokens, shaken
-from torch import nn
+from torch import Tensor, nn
 
 from ttf.layout import Layout
 from ttf.testing import check_sequence_model
 from ttf_plugins.gpt import GPTConfig
-from ttf_plugins.gpt.gpt import GPT
+from ttf_plugins.gpt.gpt import GPT, Attention
 
 Leak = Literal["reference", "blocked"]
 
@@ -200,3 +200,26 @@ def test_without_waves_nothing_is_added_to_the_published_tables() -> None:
     table, head = model._tables()
     assert table is model.tok_emb.weight
     assert head is model.head.weight
+
+
+@pytest.mark.parametrize("layout", [Layout(3, 2), Layout(1, 1), Layout(3, 2, (0, 2))], ids=str)
+def test_attention_is_that_of_the_forward_pass(layout: Layout) -> None:
+    model = shaken(GPTConfig(layers=2, heads=2, width=8, context=3), layout, 5, 3)
+    assert isinstance(model, GPT)
+    tokens, goal = random_tokens(model, 0), torch.tensor([[1, 4][: layout.goal]])
+    passes: list[tuple[Attention, Tensor, Tensor]] = []
+    for module in model.modules():
+        if isinstance(module, Attention):
+            module.register_forward_hook(lambda one, inputs, out: passes.append((one, inputs[0], out)))
+    weights = model.attention(tokens, goal)
+    before = model(tokens, goal)
+    assert len(passes) == 2 * 2  # of both
+    slots = torch.tensor(layout.slots(model.block))
+    assert not weights[..., layout.goal :][..., slots == layout.value].any()
+    assert not weights.triu(layout.goal + 1).any()
+    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
+    for (attention, x, out), of_tokens in zip(passes[:2], weights, strict=True):
+        values = attention.qkv(x).chunk(3, -1)[2].view(1, x.shape[1], 2, 4).transpose(1, 2)  # (1, heads, G + L, size)
+        taken = (of_tokens @ values).transpose(1, 2).flatten(2)
+        torch.testing.assert_close(attention.proj(taken), out[:, layout.goal :])
+    assert torch.equal(model(tokens, goal), before)  # nothing is left behind
