@@ -36,7 +36,7 @@ class PlanningPolicy(Policy):
         decoder: the planner.
         discretizer: fitted, on the planner's device.
         environment: whose action bounds clip the planned actions.
-        context: transitions the planner sees, the one being planned among them.
+        context: transitions the planner sees, the one being planned among them; 1 for none of the past.
         plan_every: transitions between plans; a plan that is used up is renewed earlier.
         goals: how observations are taken apart, where trajectories have goals.
         hide_goal: whether the planner is not told them.

@@ -147,6 +147,10 @@ class DecoderConfig(Component):
     """Transitions the planner sees: the one being planned and those before it; at most the model's own `context`, a
     larger number changes nothing."""
 
+    memory: bool = True
+    """Whether the planner sees past transitions at all, as published. Without, every plan is made as if the episode had
+    just begun: a model of what demonstrators do next otherwise goes on with what it has just done."""
+
     plan_every: Annotated[int, Field(ge=1, le=1000)] = 1
     """Transitions between two plans; those between follow the last one, while it lasts (published: 1)."""
 

@@ -40,7 +40,7 @@ def make_planners(
             decoder,
             discretizer,
             environment,
-            context=config.context,
+            context=config.context if config.memory else 1,
             plan_every=config.plan_every,
             goals=goals,
             hide_goal=hidden,

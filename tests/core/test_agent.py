@@ -166,6 +166,16 @@ def test_episodes_may_drop_out_while_an_action_is_held() -> None:
     assert decoder.contexts[-1].tolist() == expected
 
 
+def test_a_planner_that_sees_nothing_of_the_past_is_shown_the_present_only() -> None:
+    decoder, random = Recording(1), np.random.default_rng(0)
+    actor = policy(decoder, context=1).start(2, seed=0)
+    for _ in range(3):
+        observations = random.normal(size=(2, 2)).astype(np.float32)
+        actor.act(observations)
+        assert decoder.contexts[-1].tolist() == [encoded(seen, 0) for seen in observations]
+        actor.observe(np.zeros(2, np.float32))
+
+
 @pytest.mark.parametrize("hide", [False, True])
 def test_goals_are_told_unless_hidden_and_what_is_imagined_is_whole_again(hide: bool) -> None:
     columns = GoalColumns(GoalConfig(achieved=[3, 0], desired=[1, 2]), 4)

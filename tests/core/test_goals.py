@@ -21,6 +21,7 @@ from ttf.prepare import load_data, make_critic, make_environment
 from ttf.recipe import load
 from ttf.run_dir import read_lines
 from ttf.section import GoalConfig
+from ttf_plugins.beam_search import BeamSearchConfig
 from ttf_plugins.gpt import GPTConfig
 from ttf_plugins.iql import IQLConfig
 from ttf_plugins.quantile import QuantileConfig
@@ -130,6 +131,16 @@ def test_a_model_that_has_learned_to_do_without_its_goal_is_evaluated_without_it
     planners = make_planners(recipe, model, discretizer, None, environment, data.goals)
     assert list(planners) == names
     assert [planner.hide_goal for planner in planners.values()] == [False, True][: len(names)]
+
+
+@pytest.mark.parametrize(("memory", "past"), [(True, 2), (False, 0)])
+def test_a_decoder_without_memory_makes_planners_without_a_past(memory: bool, past: int) -> None:
+    recipe = tiny_recipe(decoder=BeamSearchConfig(horizon=2, beam_width=2, context=3, memory=memory))
+    data = load_data(recipe, Quiet())
+    model = GPTConfig(layers=1, heads=1, width=8, context=3).build(data.rows.layout, 12)
+    environment = make_environment(recipe, data)
+    (planner,) = make_planners(recipe, model, fitted(data.rows), None, environment, None).values()
+    assert planner.past == past
 
 
 def test_a_run_has_the_planner_with_and_without_its_goal_and_whole_plans(tmp_path: Path) -> None:

@@ -170,6 +170,10 @@ def test_components_of_a_kind_shows_every_field(install: Install) -> None:
         "    Transitions the planner sees: the one being planned and those before it; at most the model's own "
         "`context`, a larger number changes nothing.\n"
         "\n"
+        "  memory: boolean; default true\n"
+        "    Whether the planner sees past transitions at all, as published. Without, every plan is made as if the episode "
+        "had just begun: a model of what demonstrators do next otherwise goes on with what it has just done.\n"
+        "\n"
         "  plan_every: integer >= 1, <= 1000; default 1\n"
         "    Transitions between two plans; those between follow the last one, while it lasts (published: 1).\n"
         "\n"
@@ -199,7 +203,7 @@ def test_components_as_json(install: Install) -> None:
     dice = document["decoder"]["dice"]
     assert (dice["distribution"], dice["version"], dice["summary"]) == ("stranger", "1.2", "Throws dice.")
     assert dice["requires"] == ["discretizer", "model"]
-    assert list(dice["fields"]) == ["context", "plan_every", "sides", "faces", "cheat"]
+    assert list(dice["fields"]) == ["context", "memory", "plan_every", "sides", "faces", "cheat"]
     assert dice["fields"]["cheat"]["enum"] == ["no", "maybe"]
 
 
