@@ -121,8 +121,9 @@ class _PlanningActor(Actor):
         return torch.cat([self._encode(wanted[:, [i]], column) for i, column in columns], dim=1)
 
     def _imagined(self, tokens: Tensor, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Planned observations as the environment has them, with what they say of the goal."""
+        """Planned observations as the environment has them, with what they say of the goal; NaN after the end."""
         planned, goals = self._decode(tokens, 0), self._policy.goals
+        planned[(tokens[..., 0] == self._discretizer.stop).cpu().numpy()] = np.nan
         if goals is None:
             return planned
         whole = np.repeat(observations[:, None], planned.shape[1], axis=1)

@@ -231,3 +231,16 @@ def test_everyone_may_drop_out() -> None:
     actor.act(np.zeros((2, 2), np.float32))
     actor.observe(np.zeros(2, np.float32))
     actor.keep(np.array([], dtype=np.int64))
+
+
+def test_nothing_is_imagined_after_the_end_of_a_plan() -> None:
+    class Ends(Recording):
+        def plan(self, context: Tensor, generator: torch.Generator, goal: Tensor | None = None) -> Plan:
+            plan = super().plan(context, generator, goal)
+            plan.tokens[0, 2:] = DISCRETIZER.stop
+            return plan
+
+    actor = policy(Ends(4)).start(2, seed=0)
+    actor.act(np.zeros((2, 2), dtype=np.float32))
+    assert actor.imagined is not None
+    assert np.isnan(actor.imagined).all(axis=2).tolist() == [[False, False, True, True], [False] * 4]

@@ -14,7 +14,7 @@ class Actor(ABC):
     """A policy in the middle of a batch of episodes that started together."""
 
     imagined: NDArray[np.float32] | None = None
-    """Observations (B, H, O) that the actor expects from now on, where it has just made a plan."""
+    """Observations (B, H, O) that the actor expects from now on, where it has just made a plan; NaN after its end."""
 
     @abstractmethod
     def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
@@ -14,7 +15,6 @@ from ttf.errors import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[np.float32]
@@ -75,4 +75,6 @@ def _place(found: dict[tuple[str, int], Trajectory], match: re.Match[str], array
     if match["step"] is None:
         found[episode] = Trajectory(*episode, array)
     elif episode in found and array.shape[1] == found[episode].observations.shape[1]:
-        found[episode].plans[int(match["step"])] = array
+        expected = array[~np.isnan(array).any(axis=1)]  # without what is past the end
+        if len(expected) > 0:
+            found[episode].plans[int(match["step"])] = expected

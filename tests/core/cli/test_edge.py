@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -162,19 +161,13 @@ def test_sigint_outside_training_exits_with_130(tmp_path: Path) -> None:
         ["validate", str(CORPUS / "good" / "full.yaml")],
     ],
 )
-def test_the_quick_commands_import_nothing_heavy_and_take_half_a_second(args: list[str]) -> None:
+def test_the_quick_commands_import_nothing_heavy(args: list[str]) -> None:
     code = (
-        "import sys, time\n"
+        "import sys\n"
         "from ttf.cli.edge import run_cli\n"
         f"code = run_cli({args!r})\n"
         "heavy = {'torch', 'numpy', 'gymnasium', 'minari', 'h5py', 'matplotlib', 'scipy'} & set(sys.modules)\n"
-        "print(code, sorted(heavy), time.process_time(), file=sys.stderr)\n"
+        "print(code, sorted(heavy), file=sys.stderr)\n"
     )
-    seconds = []
-    for _ in range(2):  # the first one may have to compile
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        status, _, used = result.stderr.strip().rpartition(" ")
-        assert status == "0 []"
-        seconds.append(float(used))
-    assert min(seconds) < 0.5
-    assert time.get_clock_info("process_time").resolution < 0.01
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "0 []"

@@ -3,18 +3,22 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from ttf.interfaces.environment import FloorPlan
-from ttf.run_dir import RunDir
+from ttf.run_dir import RunDir, save_trajectories
 from ttf_plugins.html import bins, maze
 from ttf_plugins.html.contents import Contents, read_contents
 from ttf_plugins.html.documents import Column
 from ttf_plugins.html.html import pictures, planner
 from ttf_plugins.html.paper import Picture
-from ttf_plugins.html.trajectories import Trajectory
+from ttf_plugins.html.trajectories import Trajectory, read_trajectories
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def svg(picture: Picture) -> str:
@@ -119,3 +123,12 @@ def test_titles_and_legends_of_worlds_of_any_shape_lie_inside_the_picture(height
     for _, left, baseline in texts:
         assert 0 <= float(left) < float(size[1])
         assert 7 < float(baseline) < float(size[2]) - 2  # points: what letters have above and below their line
+
+
+def test_a_plan_is_drawn_up_to_its_end(tmp_path: Path) -> None:
+    plan = np.array([[0, 0], [1, 1], [np.nan, np.nan]], dtype=np.float32)
+    arrays = {"p/0/observations": np.zeros((3, 2), np.float32), "p/0/plan/0": plan, "p/0/plan/1": plan[2:]}
+    save_trajectories(RunDir(tmp_path), arrays)
+    (trajectory,) = read_trajectories(RunDir(tmp_path).trajectories)
+    assert list(trajectory.plans) == [0]
+    np.testing.assert_array_equal(trajectory.plans[0], plan[:2])
