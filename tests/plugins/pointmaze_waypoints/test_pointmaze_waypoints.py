@@ -209,11 +209,11 @@ def test_detours_take_their_share_of_the_time_each_in_a_random_direction() -> No
     policy = config.build(seed=0, progress=_Bar()).behaviour()
     assert policy is not None
     assert plain is not None
-    here = np.tile(np.float32([1.0, 1.0, 0.0, 0.0, 1.0, 1.0]), (200, 1))  # at the goal: nothing to do
+    here = np.tile(np.array([1.0, 1.0, 0.0, 0.0, 1.0, 1.0], dtype=np.float32), (200, 1))  # at the goal: nothing to do
     assert not plain.start(200, 0).act(here).any()
     actor = policy.start(200, 0)
     acts = np.stack([actor.act(here) for _ in range(300)])  # (300, 200, 2)
-    pushed = acts.any(axis=2)
+    pushed = np.any(acts != 0, axis=2)  # (300, 200)
     assert pushed[50:].mean() == pytest.approx(0.3, abs=0.02)
     np.testing.assert_allclose(np.linalg.norm(acts[pushed], axis=1), 1, rtol=1e-6)
     assert np.abs(acts[pushed].mean(axis=0)).max() < 0.1
