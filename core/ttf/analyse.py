@@ -108,12 +108,12 @@ def make_subject(
 
 def _load(recipe: Recipe, run: RunDir, device: torch.device, progress: Progress) -> tuple[Subject, int]:
     """What a run folder holds, and after how many updates."""
+    saved = _newest(run, progress) if recipe.model is not None else None  # before data is collected
     data = load_data(recipe, progress)
     before, provenance = (run.read("run") or {}).get("data", {}).get("sha256"), data.source.provenance
     if before != provenance.sha256:
         message = f"data set {provenance.id!r} has changed since {run.path} was made; it cannot be analysed"
         raise DataError(message)
-    saved = _newest(run, progress) if recipe.model is not None else None
     discretizer, model = _restored(recipe, data, saved)
     return make_subject(recipe, data, discretizer, model, device), saved.step if saved else 0
 

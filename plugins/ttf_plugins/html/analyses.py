@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from ttf.findings import Estimate
 from ttf_plugins.html.paper import BLUE, EPISODES, GREEN, GREY, INK, LIGHT_BLUE, PURPLE, RED, WIDTH, Picture, draw
-from ttf_plugins.html.results import exact, interval
+from ttf_plugins.html.results import exact, interval, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,13 @@ HUES = (BLUE, RED, GREEN, PURPLE, *EPISODES)
 MARKERS = (("o", RED), ("|", INK), ("D", GREEN), ("s", PURPLE))
 NAMED = 60
 """Names that are written beside bars or rows; more would not be legible."""
+
+_SUPERSCRIPTS = str.maketrans(
+    "-0123456789",
+    "\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT ZERO}\N{SUPERSCRIPT ONE}\N{SUPERSCRIPT TWO}\N{SUPERSCRIPT THREE}"
+    "\N{SUPERSCRIPT FOUR}\N{SUPERSCRIPT FIVE}\N{SUPERSCRIPT SIX}\N{SUPERSCRIPT SEVEN}\N{SUPERSCRIPT EIGHT}"
+    "\N{SUPERSCRIPT NINE}",
+)
 
 COLORS = LinearSegmentedColormap.from_list("ttf", ["#FFFFFF", "#BFD3E8", BLUE, "#1F2D50"])
 
@@ -65,11 +72,7 @@ def _lines(wanted: LineFigure) -> Picture:
         hues = iter(HUES * (1 + len(wanted.series) // len(HUES)))
         for series in wanted.series:
             _line(axes, series, "#777777" if series.dashed else next(hues))
-        if wanted.y_scale == "symlog":
-            axes.set_yscale("symlog", linthresh=_linear_stretch(wanted.series))
-        else:
-            positive = any((_numbers(series.y) > 0).any() for series in wanted.series)
-            axes.set_yscale("log" if wanted.y_scale == "log" and positive else "linear")
+        _scale(axes, wanted)
         axes.set(xlabel=wanted.x_label, ylabel=wanted.y_label)
         axes.margins(x=0.01)
         if wanted.series:
@@ -85,10 +88,38 @@ def _line(axes: Axes, series: Series, hue: str) -> None:
         axes.fill_between(x, _numbers(series.low), _numbers(series.high), color=hue, alpha=0.18, linewidth=0)
 
 
-def _linear_stretch(series: Sequence[Series]) -> float:
-    """About 0, as far as the smallest of the lines reaches: it is to be seen, and so are the others."""
-    reaches = [np.nanmax(np.abs(y)) for one in series if np.isfinite(y := _numbers(one.y)).any()]
-    return max(float(min(reaches, default=1.0)), 1e-12)
+def _scale(axes: Axes, wanted: LineFigure) -> None:
+    """A logarithmic or half logarithmic axis, where that is wanted and possible."""
+    drawn = [_numbers([*series.y, *(series.low or []), *(series.high or [])]) for series in wanted.series]
+    drawn = [values for some in drawn if len(values := some[np.isfinite(some)])]
+    if wanted.y_scale == "log" and any((values > 0).any() for values in drawn):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(lambda value, _: _power(value))
+    elif wanted.y_scale == "symlog" and drawn:
+        _half_logarithmic(axes, drawn)
+
+
+def _half_logarithmic(axes: Axes, drawn: list[NDArray[np.float64]]) -> None:
+    """Linear as far as the line goes that stays nearest to 0: it is to be seen, and so are the others."""
+    decades = [math.ceil(math.log10(max(float(np.abs(values).max()), 1e-3))) for values in drawn]
+    linear = 10.0 ** min(decades)
+    axes.set_yscale("symlog", linthresh=linear, linscale=2)
+    ticks = [0.5 * linear, *(10.0**decade for decade in range(min(decades), max(decades) + 1))]
+    axes.set_yticks([-tick for tick in reversed(ticks)] + [0.0, *ticks], minor=False)
+    axes.yaxis.set_major_formatter(lambda value, _: _power(value))
+    low, high = (1.5 * bound for bound in (min(v.min() for v in drawn), max(v.max() for v in drawn)))
+    axes.set_ylim(min(low, -0.1 * linear), max(high, 0.1 * linear))
+
+
+def _power(value: float) -> str:
+    """A tick of a logarithmic axis, as 0.1, 50, 1 000 or 10 to a power."""
+    exponent = math.log10(abs(value)) if value else 0.0
+    if -4 < exponent < 5:
+        return plain(value, max(0, math.ceil(-exponent)))
+    sign = "\N{MINUS SIGN}" if value < 0 else ""
+    return f"{sign}10" + str(round(exponent)).translate(_SUPERSCRIPTS)
 
 
 def _bars(wanted: BarFigure) -> Picture:

@@ -19,8 +19,9 @@ class PredictionErrorConfig(AnalysisConfig):
     """How far ahead the model predicts states, beside itself seeing one transition only and a single-step ensemble.
 
     Error and log-likelihood stand against the horizon (Janner et al. 2021, section 4.1). The probabilistic ensemble
-    (PETS, Chua et al. 2018) is trained on the same episodes within the analysis. The partially observed study is the
-    same analysis of a recipe whose `data.observation_dims` leaves out half of the dimensions.
+    (PETS, Chua et al. 2018) is trained on the same episodes within the analysis. It stands there twice: as published,
+    where states can go anywhere, and kept in the range of the training data, as bins keep the model. The partially
+    observed study is the same analysis of a recipe whose `data.observation_dims` leaves out half of the dimensions.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("model",)
@@ -61,10 +62,6 @@ class PredictionErrorConfig(AnalysisConfig):
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     """Learning rate of the ensemble's Adam, which falls to 0 as a cosine."""
-
-    bounded: bool = True
-    """Whether the ensemble's states are kept within the range of the training data, as bins keep the model's; without,
-    errors can grow without end."""
 
     def build(self) -> Analysis:
         """Make the analysis."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ttf_plugins.prediction_error.question import Question
 
 FARTHEST = 1e6
-"""Standard deviations beyond which no state gets, bounded or not, so that every error is finite."""
+"""Standard deviations beyond which no state gets, so that every error is finite."""
 
 BOUNDS_WEIGHT = 0.01
 """Of the distance between the learned bounds of log-variances, in the loss."""
@@ -139,13 +139,16 @@ class EnsemblePredictor:
         )
 
 
-def limits_of(pairs: Pairs, question: Question, *, bounded: bool) -> tuple[Tensor, Tensor]:
-    """The least and the largest state (O,)."""
+def data_range(pairs: Pairs) -> tuple[Tensor, Tensor]:
+    """The least and the largest states (O,) of the data."""
     low, high = pairs.states.aminmax(dim=0)
-    if bounded:
-        return low, high
+    return low, high
+
+
+def far_range(question: Question) -> tuple[Tensor, Tensor]:
+    """States (O,) so far out that no error beyond would say more."""
     far = FARTHEST * question.deviation
-    return low - far, high + far
+    return question.mean - far, question.mean + far
 
 
 def _drawn(mean: Tensor, deviation: Tensor, generator: torch.Generator) -> Tensor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from ttf.interfaces.analysis import Analysis
-from ttf_plugins.prediction_error.ensemble import EnsemblePredictor, limits_of, pairs_of, train
+from ttf_plugins.prediction_error.ensemble import EnsemblePredictor, data_range, far_range, pairs_of, train
 from ttf_plugins.prediction_error.question import ask
-from ttf_plugins.prediction_error.results import findings
+from ttf_plugins.prediction_error.results import BOUNDED, ENSEMBLE, findings
 from ttf_plugins.prediction_error.sequence import SequencePredictor
 
 if TYPE_CHECKING:
@@ -47,12 +47,18 @@ class PredictionError(Analysis):
             markovian = SequencePredictor(model, discretizer, MARKOVIAN)
             answers[f"{name}, one transition"] = markovian.predict(question, seed, progress)
         if self.config.members:
-            answers["ensemble"] = self._ensemble(subject, question, main.actions, seed, progress)
+            answers |= self._ensemble(subject, question, main.actions, seed, progress)
         return findings(question, answers, self.config, subject, seed)
 
-    def _ensemble(self, subject: Subject, question: Question, chosen: Tensor, seed: int, progress: Progress) -> Answer:
+    def _ensemble(
+        self, subject: Subject, question: Question, chosen: Tensor, seed: int, progress: Progress
+    ) -> dict[str, Answer]:
+        """The ensemble's answers, with states that can go anywhere, and with states kept in the range of the data."""
         pairs = pairs_of(subject)
         ensemble = train(pairs, self.config, seed, progress)
-        limits = limits_of(pairs, question, bounded=self.config.bounded)
         actions = question.actions if question.replay else chosen
-        return EnsemblePredictor(ensemble, limits, actions).predict(question, seed, progress)
+        ranges = {ENSEMBLE: far_range(question), BOUNDED: data_range(pairs)}
+        return {
+            name: EnsemblePredictor(ensemble, limits, actions).predict(question, seed, progress)
+            for name, limits in ranges.items()
+        }

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from ttf_plugins.prediction_error import PredictionErrorConfig
     from ttf_plugins.prediction_error.question import Answer, Question
 
+_ENSEMBLE = (
+    "The ensemble has {} members; its states can go anywhere, as published, or are kept in the range of the training "
+    "data, as bins keep the model's."
+)
+
 HORIZONS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 """Those that the tables show."""
 
-ENSEMBLE = "ensemble"
+ENSEMBLE, BOUNDED = "ensemble", "ensemble, in range"
 
 
 def findings(
@@ -53,8 +58,7 @@ def _asked(question: Question, config: PredictionErrorConfig, subject: Subject) 
         f"From {starts} starts in {episodes} {subject.unseen_name} {question.steps} transitions{step} are predicted, "
         f"with {how}; {actions}. Errors are absolute differences from the recorded state in standard deviations of "
         f"the training data, averaged over rollouts and state dimensions. Bands and brackets are 95 % bootstrap "
-        f"intervals over episodes.{left_out}"
-        + (f" The ensemble has {config.members} members." if config.members else "")
+        f"intervals over episodes.{left_out}" + (f" {_ENSEMBLE.format(config.members)}" if config.members else "")
     )
 
 
@@ -79,6 +83,7 @@ def _error_figure(question: Question, measured: Mapping[str, list[Interval]], se
         "transitions ahead",
         "error, standard deviations",
         [*series, reference],
+        "log",
     )
 
 
@@ -98,8 +103,9 @@ def _table(what: str, values: Mapping[str, Tensor], question: Question, seed: in
     """Means at some horizons, and how the model differs from the ensemble from the same starts."""
     columns = dict(values)
     model = next(iter(values))
-    if ENSEMBLE in values:
-        columns[f"{model} minus ensemble"] = values[model] - values[ENSEMBLE]
+    columns |= {
+        f"{model} minus {other}": values[model] - values[other] for other in (ENSEMBLE, BOUNDED) if other in values
+    }
     means = {name: _means(column, question, seed) for name, column in columns.items()}
     shown = sorted({*(step for step in HORIZONS if step < question.steps), question.steps})
     captions = {

@@ -113,6 +113,20 @@ def test_maps_share_their_colours_and_are_clear_of_what_is_not_known() -> None:
     assert unknown not in (one, two)
 
 
+@pytest.mark.parametrize(
+    ("scale", "ticks"),
+    [
+        ("log", {"0.02", "0.1", "1", "50", "1\N{NARROW NO-BREAK SPACE}000"}),
+        ("symlog", {"0", "50", "100", "1\N{NARROW NO-BREAK SPACE}000", "\N{MINUS SIGN}10\N{SUPERSCRIPT SIX}"}),
+    ],
+)
+def test_ticks_of_logarithmic_axes_are_numbers(scale: str, ticks: set[str]) -> None:
+    near = Series("near", [1, 2], [0.02, 73.0])
+    far = Series("far", [1, 2], [1e3, 5e3 if scale == "log" else -4e6])
+    (picture,) = analyses.pictures(Findings("", "", lines=[LineFigure("", "", "x", "y", [near, far], scale)]))
+    assert ticks <= set(written(picture))
+
+
 @pytest.mark.parametrize("scale", ["linear", "log", "symlog"])
 def test_lines_on_any_scale_are_drawn_even_if_nothing_is_known(scale: str) -> None:
     series = [Series("a", [1, 2], [None, None]), Series("b", [1, 2], [-1e6, -3.0]), Series("c", [], [], dashed=True)]

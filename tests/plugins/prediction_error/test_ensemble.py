@@ -12,7 +12,15 @@ from tests.plugins.prediction_error.worlds import LAYOUT, fitted, subject, world
 from torch import Tensor
 
 from ttf_plugins.prediction_error import PredictionErrorConfig
-from ttf_plugins.prediction_error.ensemble import Ensemble, EnsemblePredictor, Pairs, limits_of, pairs_of, train
+from ttf_plugins.prediction_error.ensemble import (
+    Ensemble,
+    EnsemblePredictor,
+    Pairs,
+    data_range,
+    far_range,
+    pairs_of,
+    train,
+)
 from ttf_plugins.prediction_error.question import ask
 
 NOISE = torch.tensor([0.3, 0.05])
@@ -86,8 +94,7 @@ class Constant(Ensemble):  # type: ignore[misc]  # final; a stand-in whose Gauss
 def test_the_likelihood_is_that_of_the_mixture_of_members_and_rollouts() -> None:
     rows = world(6, 12, seed=0)
     asked = ask(subject(rows), PredictionErrorConfig(steps=2, starts=4, rollouts=3), fitted(), 1)
-    limits = limits_of(pairs_of(subject(rows)), asked, bounded=True)
-    answer = EnsemblePredictor(Constant(), limits, asked.actions).predict(asked, 0, Quiet())
+    answer = EnsemblePredictor(Constant(), far_range(asked), asked.actions).predict(asked, 0, Quiet())
     start = asked.recorded[:, asked.history, LAYOUT.observations].unsqueeze(1)
     assert answer.likelihood is not None
     for step, states in enumerate((start.expand(-1, 3, -1), answer.states[:, :, 0])):
@@ -104,7 +111,7 @@ def test_the_likelihood_is_that_of_the_mixture_of_members_and_rollouts() -> None
 def test_states_are_kept_within_the_range_of_the_data_if_wanted(bounded: bool) -> None:
     rows = world(6, 40, seed=0)
     asked = ask(subject(rows), PredictionErrorConfig(steps=30, starts=4, sample=False), fitted(), 1)
-    limits = limits_of(pairs_of(subject(rows)), asked, bounded=bounded)
+    limits = data_range(pairs_of(subject(rows))) if bounded else far_range(asked)
     answer = EnsemblePredictor(Constant(), limits, asked.actions).predict(asked, 0, Quiet())
     start = asked.recorded[:, asked.history, LAYOUT.observations]
     far = start + 15  # half a step at a time: the mean of the members

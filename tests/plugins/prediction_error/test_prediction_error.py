@@ -31,17 +31,18 @@ def run(about: Subject | None = None, **fields: Any) -> Findings:  # noqa: ANN40
 def test_model_markovian_variant_and_ensemble_stand_beside_one_another() -> None:
     found = run()
     error, likelihood = found.tables
-    names = ["KnowingModel", "KnowingModel, one transition", "ensemble"]
-    assert error.columns == likelihood.columns == ["transitions ahead", *names, "KnowingModel minus ensemble"]
+    names = ["KnowingModel", "KnowingModel, one transition", "ensemble", "ensemble, in range"]
+    differences = [f"KnowingModel minus {name}" for name in names[2:]]
+    assert error.columns == likelihood.columns == ["transitions ahead", *names, *differences]
     assert [row[0] for row in error.rows] == [1, 2, 5, 10, 12]
     for row in error.rows:
         assert row[1] == Estimate(0.0, 0.0, 0.0)  # it knows
-        for cell in row[2:4]:
+        for cell in row[2:5]:
             assert isinstance(cell, Estimate)
             assert cell.low is not None
             assert cell.high is not None
             assert 0 < cell.low <= cell.estimate <= cell.high
-        ensemble, difference = row[3], row[4]
+        ensemble, difference = row[3], row[5]
         assert isinstance(ensemble, Estimate)
         assert isinstance(difference, Estimate)
         assert difference.estimate == -ensemble.estimate
@@ -50,7 +51,7 @@ def test_model_markovian_variant_and_ensemble_stand_beside_one_another() -> None
     assert [series.name for series in likely.series] == names
     assert all(series.x == list(range(1, 13)) for series in (*figure.series, *likely.series))
     table = {row[0]: row for row in error.rows}
-    for column, series in enumerate(figure.series[:3], start=1):
+    for column, series in enumerate(figure.series[:4], start=1):
         assert series.y[4] == getattr(table[5][column], "estimate", None)
     assert "After 12 transitions the mean error is: KnowingModel 0 [0, 0]; " in found.text
     assert found.text.startswith("From 9 starts in 6 held-out episodes 12 transitions are predicted, with 2 sampled")
