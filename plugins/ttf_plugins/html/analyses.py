@@ -76,7 +76,9 @@ def _lines(wanted: LineFigure) -> Picture:
         axes.set(xlabel=wanted.x_label, ylabel=wanted.y_label)
         axes.margins(x=0.01)
         if wanted.series:
-            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.1, handlelength=1.6)
+            axes.legend(
+                loc="lower left", bbox_to_anchor=(0, 1), ncols=5, borderaxespad=0.1, handlelength=1.6, columnspacing=1.4
+            )
 
     return Picture(wanted.title, wanted.caption, draw(WIDTH, 3.2, paint))
 
