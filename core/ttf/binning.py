@@ -107,8 +107,8 @@ class EdgeDiscretizer(Discretizer):
         return (probabilities * self.representatives[at]).sum(-1)
 
     def widths(self) -> Tensor:
-        """Distances (D, bins) float64 between the edges of live bins."""
-        return self.edges.double().diff(dim=1) * self.live
+        """Distances (D, bins) between the edges of live bins, float64 on the CPU."""
+        return self.edges.cpu().double().diff(dim=1) * self.live.cpu()
 
     def outside(self, values: Tensor, at: int = 0) -> Tensor:
         """Which values (..., d) lie below the first or above the last edge of their column."""

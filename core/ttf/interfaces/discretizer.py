@@ -65,7 +65,7 @@ class Discretizer(nn.Module, ABC):
 
     @abstractmethod
     def widths(self) -> Tensor:
-        """Widths (D, bins) float64 of the bins, 0 for dead ones; a probability divided by it is a density."""
+        """Widths (D, bins) of the bins, float64 on the CPU, 0 where dead; a probability by its width is a density."""
 
     @abstractmethod
     def outside(self, values: Tensor, at: int = 0) -> Tensor:

@@ -83,7 +83,7 @@ def _averaged(model: SequenceModel, tokens: Tensor, goals: Tensor, progress: Pro
     with progress.task("attention", len(tokens), unit="windows") as task:
         for some, aims in zip(torch.split(tokens, WINDOWS_AT_ONCE), torch.split(goals, WINDOWS_AT_ONCE), strict=True):
             weights = model.attention(some, aims if model.layout.goal else None)
-            total = total + weights[..., -model.layout.width :, :].double().sum(1).cpu()
+            total = total + weights[..., -model.layout.width :, :].cpu().double().sum(1)
             task.advance(len(some))
     return total / len(tokens)
 

@@ -117,6 +117,9 @@ def ask(subject: Subject, config: PredictionErrorConfig, discretizer: Discretize
     episodes = rows.episode(chosen)
     observed = torch.from_numpy(subject.training.values)[:, rows.layout.observations].double()
     deviation, mean = torch.std_mean(observed, dim=0, correction=0)
+    if not deviation.any():
+        message = "prediction_error: every dimension of the state is constant in the training data: nothing to predict"
+        raise DataError(message)
     goals = encode_goal(discretizer, torch.from_numpy(rows.goals[episodes]).to(subject.device))
     return Question(
         layout=rows.layout,

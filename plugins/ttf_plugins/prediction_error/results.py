@@ -52,7 +52,7 @@ def _asked(question: Question, config: PredictionErrorConfig, subject: Subject) 
     actions = "recorded actions are replayed" if question.replay else "the model samples actions, as the ensemble does"
     how = f"{question.rollouts} sampled rollouts each" if question.sample else "the likeliest tokens each"
     hidden = int((~question.varying).sum())
-    left_out = f" {hidden} constant dimensions of the state are left out." if hidden else ""
+    left_out = f" Dimensions of the state that are constant, {hidden} of them, are left out." if hidden else ""
     step = f", {subject.data.stride} environment steps each," if subject.data.stride > 1 else ""
     return (
         f"From {starts} starts in {episodes} {subject.unseen_name} {question.steps} transitions{step} are predicted, "
@@ -122,7 +122,7 @@ def _table(what: str, values: Mapping[str, Tensor], question: Question, seed: in
 
 def _means(values: Tensor, question: Question, seed: int) -> list[Interval]:
     """Means of (S, steps) with intervals over episodes."""
-    return grouped_means(values.double().cpu(), question.episodes, seed)
+    return grouped_means(values.cpu().double(), question.episodes, seed)
 
 
 def _series(name: str, means: list[Interval]) -> Series:

@@ -142,9 +142,9 @@ class _Rollout:
 
     def _densities(self) -> Tensor:
         """Logarithms of the widths (O, bins) of the state's bins."""
-        widths = self._discretizer.widths()[self._layout.observations]
+        widths = self._discretizer.widths()[self._layout.observations].float().to(self._question.deviation.device)
         least = (NARROWEST * self._question.deviation).clamp(min=torch.finfo(torch.float32).tiny)
-        return widths.float().clamp(min=least.unsqueeze(1)).log()
+        return widths.clamp(min=least.unsqueeze(1)).log()
 
     def _decoded(self, tokens: list[Tensor], columns: slice) -> Tensor:
         """Values (S, K, steps, n) of tokens (R, n), one tensor a step."""

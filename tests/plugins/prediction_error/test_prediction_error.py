@@ -119,7 +119,7 @@ def test_constant_dimensions_count_nowhere() -> None:
     deviation = float(constant.values[:, 0].astype(np.float64).std())
     assert asked.errors(near).flatten().tolist() == pytest.approx([1 / deviation] * 108, rel=1e-5)
     found = run(subject(constant, None, KnowingModel(context=3)))
-    assert "1 constant dimensions of the state are left out." in found.text
+    assert "Dimensions of the state that are constant, 1 of them, are left out." in found.text
 
 
 @pytest.mark.parametrize(("stride", "needed"), [(1, 33), (2, 65)])
@@ -129,4 +129,15 @@ def test_episodes_that_are_too_short_are_named_in_a_line(stride: int, needed: in
     assert str(error.value) == (
         "prediction_error: no episode is long enough: 2 transitions of history, a start and 30 steps need "
         f"{needed} recorded steps, the longest of the held-out episodes has 25; lower steps"
+    )
+
+
+def test_a_state_that_never_changes_is_named_in_a_line() -> None:
+    still = TRAINING.values.copy()
+    still[:, :2] = 3
+    about = type(TRAINING)(LAYOUT, still, TRAINING.lengths, TRAINING.terminated, TRAINING.goals)
+    with pytest.raises(DataError) as error:
+        run(subject(about, HELD_OUT, KnowingModel(context=3)))
+    assert str(error.value) == (
+        "prediction_error: every dimension of the state is constant in the training data: nothing to predict"
     )
