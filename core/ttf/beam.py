@@ -53,6 +53,10 @@ class BeamDecoderConfig(SearchDecoderConfig):
     k_act: Annotated[int, Field(ge=1)] | None = None
     """Sample actions from this many of the likeliest tokens; null for all."""
 
+    observation_top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Sample observations from the likeliest tokens that hold this much of the mass; null takes the likeliest, as
+    published, which stand still where a transition moves less than half a bin."""
+
     def settings(self, model: SequenceModel, *, discount: float) -> BeamSettings:
         """What these options make of the engine for a model."""
         from ttf.sampling import Sampling
@@ -66,4 +70,5 @@ class BeamDecoderConfig(SearchDecoderConfig):
             discount=discount,
             sampling=Sampling(self.temperature, self.reference_cdf, self.top_p, self.k_act),
             stop=self.stop,
+            observing=Sampling(self.temperature, top_p=self.observation_top_p) if self.observation_top_p else None,
         )

@@ -22,17 +22,21 @@ if TYPE_CHECKING:
 
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.model import SequenceModel
+    from ttf.sampling import Sampling
 
 
 @dataclass(frozen=True, kw_only=True)
 class BeamSettings(SearchSettings):
-    """What shapes a search over transitions; only actions are sampled, all else is greedy."""
+    """What shapes a search over transitions; actions are sampled, rewards and values are not."""
 
     expand: int
     """Candidates per beam, E."""
 
     discount: float
     """Discount factor of rewards and values."""
+
+    observing: Sampling | None = None
+    """How observations are sampled; None takes the likeliest tokens."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,13 @@ class BeamSearch:
         self._grammar = Grammar(discretizer, settings.stop)
 
     def uniforms_shape(self, contexts: int) -> tuple[int, int, int, int]:
-        """Shape (H, A, B, W * E) of the random numbers that a plan for ``contexts`` contexts uses."""
+        """Shape (H, A, B, W * E) of the random numbers that a plan for ``contexts`` contexts uses.
+
+        Where observations are sampled it is (H, A + O, B, W * E); the first W of the candidates use those of O.
+        """
         candidates = self.settings.beam_width * self.settings.expand
-        return (self.settings.horizon, self.layout.action, contexts, candidates)
+        sampled = self.layout.action + (self.layout.observation if self.settings.observing else 0)
+        return (self.settings.horizon, sampled, contexts, candidates)
 
     @torch.inference_mode()
     def plan(self, context: Tensor, uniforms: Tensor, goal: Tensor | None = None) -> Plan:
@@ -134,13 +142,14 @@ class BeamSearch:
             parents = self._parents(len(rows.score) // contexts, contexts, context.device)
             reader.select(parents)
             rows = rows.select(parents)
-            self._act(reader, rows, uniforms[t].flatten(1))
+            self._act(reader, rows, uniforms[t, : self.layout.action].flatten(1))
             self._score(reader, rows, t)
             best = self._best(rows.score, contexts)
             reader.select(best)
             rows = rows.select(best)
             if t < settings.horizon - 1:
-                self._observe(reader, rows)
+                numbers = uniforms[t, self.layout.action :, :, : settings.beam_width]
+                self._observe(reader, rows, numbers.flatten(1))
         start = context.shape[1] - self.layout.observation
         winners = torch.arange(contexts, device=context.device) * settings.beam_width
         tokens = reader.tokens[winners, start:].reshape(contexts, settings.horizon, self.layout.width)
@@ -177,10 +186,14 @@ class BeamSearch:
         self._write(reader, rows, logits.argmax(-1))
         return self.discretizer.expectation(probabilities, column).masked_fill(rows.ended, 0.0)
 
-    def _observe(self, reader: Reader, rows: _Rows) -> None:
-        """Write the likeliest next observation, or the end of the episode."""
+    def _observe(self, reader: Reader, rows: _Rows, uniforms: Tensor) -> None:
+        """Write the next observation, or the end of the episode: the likeliest, or sampled with uniforms (O, R)."""
         for column in range(self.layout.width)[self.layout.observations]:
-            tokens = self._grammar.masked(reader.logits(), column).argmax(-1)
+            logits = self._grammar.masked(reader.logits(), column)
+            if self.settings.observing is None:
+                tokens = logits.argmax(-1)
+            else:
+                tokens = draw(self.settings.observing.probabilities(logits), uniforms[column])
             rows.ended = self._grammar.ended(rows.ended, tokens, column)
             self._write(reader, rows, tokens)
 

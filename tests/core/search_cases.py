@@ -126,6 +126,7 @@ def random_case(seed: int) -> tuple[SequenceModel, Discretizer, BeamSettings, in
             top_k=choose.choice([None, 2]),
         ),
         stop=choose.choice(["end", "reference"]),
+        observing=choose.choice([None, None, Sampling(0.9, top_p=0.8)]),
     )
     discretizer = Centres(layout, bins, generator)
     discretizer.live[layout.reward, :2] = True  # a single reward makes plans of equal scores, and any of them would do

@@ -124,23 +124,27 @@ class SlowSearch:
             row = [*row, self.discretizer.stop if ended else token]
         return row, expected[0], expected[1]
 
-    def observed(self, row: list[int], ended: bool) -> tuple[list[int], bool]:
+    def observed(self, row: list[int], ended: bool, uniforms: list[float]) -> tuple[list[int], bool]:
         for column in range(self.layout.observation):
-            token = int(next_logits(self.model, self.discretizer, self.settings, row, column).argmax())
+            logits = next_logits(self.model, self.discretizer, self.settings, row, column)
+            if self.settings.observing is None:
+                token = int(logits.argmax())
+            else:
+                token = first_above(filtered(logits, self.settings.observing), uniforms[column])
             if column == 0 and self.settings.stop == "end":
                 ended = ended or token == self.discretizer.stop
             row = [*row, self.discretizer.stop if ended else token]
         return row, ended
 
     def plan(self, context: list[int], uniforms: Tensor) -> tuple[list[int], float]:
-        """The best plan's tokens and its score, for uniforms (H, A, W * E)."""
+        """The best plan's tokens and its score, for uniforms (H, A or A + O, W * E)."""
         settings, start = self.settings, len(context) - self.layout.observation
         beams: list[tuple[list[int], list[Planned], bool]] = [(context, [], False)] * settings.beam_width
         for t in range(settings.horizon):
             candidates = []
             for e in range(settings.expand):
                 for w, (row, plan, ended) in enumerate(beams):
-                    numbers = uniforms[t, :, e * settings.beam_width + w].tolist()
+                    numbers = uniforms[t, : self.layout.action, e * settings.beam_width + w].tolist()
                     longer, reward, value = self.continued(row, ended, numbers)
                     new = [*plan, Planned(longer[start + t * self.layout.width :], reward, value, ended)]
                     candidates.append((self.score(new, settings.discount), longer, new, ended))
@@ -148,8 +152,9 @@ class SlowSearch:
             kept = candidates[: settings.beam_width]
             best = kept[0]
             beams = []
-            for _, row, plan, ended in kept:
+            for w, (_, row, plan, ended) in enumerate(kept):
                 if t < settings.horizon - 1:
-                    row, ended = self.observed(row, ended)  # noqa: PLW2901
+                    numbers = uniforms[t, self.layout.action :, w].tolist()
+                    row, ended = self.observed(row, ended, numbers)  # noqa: PLW2901
                 beams.append((row, plan, ended))
         return best[1][start:], best[0]
