@@ -30,12 +30,10 @@ if TYPE_CHECKING:
     from ttf_plugins.antmaze_waypoints import AntMazeWaypointsConfig
 
 #: Part of a data set's id; raised whenever the same configuration gives other data.
-_COLLECTOR = 1
+_COLLECTOR = 2
 
 _ALGORITHM = "waypoints: shortest path, trained walker, Gaussian action noise"
-_DESCRIPTION = (
-    "AntMaze episodes between random cells, with the rewards of one goal; each ends there or at its own place."
-)
+_DESCRIPTION = "AntMaze episodes from one random place to another, with the rewards of one goal, where they end."
 
 _NAMES = {"umaze": "UMaze", "medium": "Medium", "large": "Large"}
 

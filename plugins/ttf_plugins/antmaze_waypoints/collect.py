@@ -27,10 +27,11 @@ COLUMNS = Columns(position=(0, 1), body=tuple(range(2, 29)))
 def run(
     environments: Sequence[gymnasium.Env[Any, Any]], policy: WaypointPolicy, seeds: Sequence[int]
 ) -> list[EpisodeBuffer]:
-    """One episode in every environment, from a random cell to a random place; the last seed is the policy's.
+    """One episode in every environment, from a random cell to one random place after another.
 
-    An episode ends where the environment ends it: at its goal and at its time limit. It is cut off where the ant
-    has come to its place, and where it has fallen on its back, from which it does not get up.
+    The last seed is the policy's. An episode ends where the environment ends it: at its goal and at its time limit. It
+    is cut off where the ant has fallen on its back, from which it does not get up. It goes on at the places it comes
+    to: nothing would follow the states in which an ant arrives, and a critic could believe anything of them.
     """
     starts = _starts(policy, len(environments), seeds[-1])
     recordings = [
@@ -43,7 +44,7 @@ def run(
         actions = actor.act(seen)
         ends = np.array([not recording.step(action) for recording, action in zip(running, actions, strict=True)])
         seen = np.stack([recording.vector() for recording in running])
-        cut = ~ends & (actor.arrived(seen) | fallen(seen[:, list(COLUMNS.body)]))
+        cut = ~ends & fallen(seen[:, list(COLUMNS.body)])
         for row in np.flatnonzero(cut):
             running[row].cut_off()
         going = np.flatnonzero(~ends & ~cut)

@@ -64,6 +64,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 _SMALL = AntMazeWaypointsConfig(steps=3000)
 _GOAL = np.array([-4.0, 4.0])
+_LIMIT = 700  # steps of an episode
 
 
 def _policy(maze: str = "umaze", noise: float = 0.2, columns: Columns = COLUMNS) -> WaypointPolicy:
@@ -82,7 +83,7 @@ def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
     assert list(minari.list_local_datasets()) == [source.provenance.id]
     assert not list((store / ".ttf").glob("*/"))
     details = source.provenance.details
-    assert (details["maze"], details["action noise"], details["collector"]) == ("umaze", "0.2", "1")
+    assert (details["maze"], details["action noise"], details["collector"]) == ("umaze", "0.2", "2")
     assert details["mujoco"].startswith("3.")
 
 
@@ -144,6 +145,8 @@ def test_an_episode_ends_with_a_reward_at_the_goal_or_is_cut_off_without_one() -
         assert not reached[:-1].any()
         assert episode.terminated == reached[-1] == (not cut)
         assert episode.rewards.tolist() == [0] * (len(episode) - 1) + [float(episode.terminated)]
+        lies = fallen(episode.final_observation[None, list(COLUMNS.body)])[0]
+        assert cut == (lies or len(episode) == _LIMIT), "an episode goes on from one place to another"
     assert {episode.terminated for episode in episodes} == {True, False}
 
 
