@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ttf.interfaces.decoder import Plan
 from ttf.interfaces.policy import Actor, Policy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ttf.goals import GoalColumns
-    from ttf.interfaces.decoder import Decoder
+    from ttf.interfaces.decoder import Decoder, Plan
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
 
@@ -93,9 +92,8 @@ class _PlanningActor(Actor):
             self.imagined = self._imagined(self._plan.tokens[..., self._layout.observations], observations)
         else:
             self.imagined = None
-        planned = self._plan.tokens[:, self._followed, self._layout.actions]
+        actions = self._planned(self._plan, self._followed).clip(self._policy.low, self._policy.high)
         self._followed += 1
-        actions = self._decode(planned, self._layout.actions.start).clip(self._policy.low, self._policy.high)
         executed = self._encode(actions, self._layout.actions.start)
         self._now = torch.cat([observed, executed], dim=1)
         return actions
@@ -110,7 +108,13 @@ class _PlanningActor(Actor):
         chosen = torch.from_numpy(rows).to(self._device)
         self._past, self._now = self._past[chosen], self._now[chosen]
         if self._plan is not None:
-            self._plan = Plan(self._plan.tokens[chosen], self._plan.score[chosen])
+            self._plan = self._plan.select(chosen)
+
+    def _planned(self, plan: Plan, t: int) -> NDArray[np.float32]:
+        """The actions (B, A) of transition t of the plans."""
+        if plan.actions is not None:
+            return plan.actions[:, t].cpu().numpy().astype(np.float32)
+        return self._decode(plan.tokens[:, t, self._layout.actions], self._layout.actions.start)
 
     def _goal(self, observations: NDArray[np.float32]) -> Tensor | None:
         """Goal tokens (B, G), if there is a goal and it is not hidden."""

@@ -154,6 +154,10 @@ class DecoderConfig(Component):
     plan_every: Annotated[int, Field(ge=1, le=1000)] = 1
     """Transitions between two plans; those between follow the last one, while it lasts (published: 1)."""
 
+    actions: Literal["planned", "expected"] = "planned"
+    """`planned` takes the actions of the plan, as published; `expected` the model's expectation of each, given the
+    tokens planned before it: closer to a demonstrator that is itself not random."""
+
     @abstractmethod
     def build(
         self, model: SequenceModel, discretizer: Discretizer, *, discount: float, critic: Critic | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ttf.agent import PlanningPolicy
+from ttf.expected import ExpectedActions
 
 if TYPE_CHECKING:
     from ttf.goals import GoalColumns
@@ -32,6 +33,8 @@ def make_planners(
     if config is None or environment is None:
         return {}
     decoder = config.build(model, discretizer, discount=data.discount**data.stride, critic=critic)
+    if config.actions == "expected":
+        decoder = ExpectedActions(decoder, model, discretizer, config.context)
     names = {config.kind: False}
     if data.goal is not None and data.goal.dropout > 0:
         names[f"{config.kind} without goal"] = True

@@ -120,7 +120,7 @@ class BeamSearch:
         Where observations are sampled it is (H, A + O, B, W * E); the first W of the candidates use those of O.
         """
         candidates = self.settings.beam_width * self.settings.expand
-        sampled = self.layout.action + (self.layout.observation if self.settings.observing else 0)
+        sampled = self.layout.reward if self.settings.observing else self.layout.action  # columns before the reward
         return (self.settings.horizon, sampled, contexts, candidates)
 
     @torch.inference_mode()

@@ -214,6 +214,26 @@ def test_the_seed_alone_decides() -> None:
     assert (acts[0] != acts[2]).any()
 
 
+def test_the_plan_s_own_actions_are_taken_and_remembered() -> None:
+    class Acting(Recording):
+        def plan(self, context: Tensor, generator: torch.Generator, goal: Tensor | None = None) -> Plan:
+            actions = torch.linspace(-0.4, 0.2, len(context) * self.horizon).view(len(context), self.horizon, 1)
+            return replace(super().plan(context, generator, goal), actions=actions)
+
+    decoder = Acting(horizon=2)
+    actor = policy(decoder, plan_every=2).start(3, seed=0)
+    observations = ROWS.values[:3, LAYOUT.observations]
+    taken = torch.linspace(-0.4, 0.2, 6).view(3, 2).numpy()
+    np.testing.assert_array_equal(actor.act(observations)[:, 0], taken[:, 0])
+    actor.observe(np.zeros(3, np.float32))
+    actor.keep(np.array([2, 0]))
+    np.testing.assert_array_equal(actor.act(observations[[2, 0]])[:, 0], taken[[2, 0], 1])
+    actor.observe(np.zeros(2, np.float32))
+    actor.act(observations[[2, 0]])
+    remembered = decoder.contexts[1][:, LAYOUT.actions.start].tolist()
+    assert remembered == [encoded(taken[row, [0]], 2)[0] for row in (2, 0)]
+
+
 def test_numbers_beyond_the_bins_are_clipped_and_counted() -> None:
     one = policy(Recording(1), context=2)
     actor = one.start(1, seed=0)

@@ -21,6 +21,14 @@ class Plan:
     score: Tensor
     """What the decoder maximised, (B,)."""
 
+    actions: Tensor | None = None
+    """Actions (B, horizon, A) in their own units, where others than those of the tokens are to be taken."""
+
+    def select(self, rows: Tensor) -> Plan:
+        """The plans of some contexts, (B',) int64."""
+        actions = None if self.actions is None else self.actions[rows]
+        return Plan(self.tokens[rows], self.score[rows], actions)
+
 
 class Decoder(ABC):
     """Plans for a batch of contexts at once."""
