@@ -41,7 +41,11 @@ def test_every_kind_is_among_them(builtin_registry: Registry) -> None:
     assert [config.kind for config in SMALL] == sorted(builtin_registry.kinds("model"))
 
 
-@pytest.mark.parametrize("config", [*SMALL, GPTConfig(layers=2, heads=2, width=8, waves=2)], ids=repr)
+@pytest.mark.parametrize(
+    "config",
+    [*SMALL, *(GPTConfig(layers=2, heads=2, width=8, waves=2, table=table) for table in (True, False))],
+    ids=repr,
+)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 def test_the_contract_of_sequence_models_is_kept(config: ModelConfig, dtype: torch.dtype) -> None:
     check_sequence_model(config, dtype=dtype, cases=30)

@@ -53,6 +53,10 @@ class GPTConfig(ModelConfig):
     """Waves over the bins of a column that its embeddings and its head are sums of, beside the published tables, so
     that neighbouring bins learn from each other: training then needs less than half of the updates. 0 for none."""
 
+    table: bool = True
+    """Whether every bin has an embedding of its own, as published. Without, tokens are embedded by a line and the waves
+    alone, so that bins that are rare in the data read like those beside them: small data sets need that."""
+
     value_leak: Literal["reference", "blocked"] = "reference"
     """Past value tokens are hidden from every other position; in the published code the position of a value token
     itself still reads it, when it predicts the next state (`reference`). `blocked` closes that leak."""

@@ -139,18 +139,17 @@ class GPT(SequenceModel):
     def __init__(self, config: GPTConfig, layout: Layout, bins: int) -> None:
         super().__init__(layout, bins, config.context)
         self.config = config
-        self.tok_emb = nn.Embedding(bins * layout.width + 1, config.width)  # the last row is the stop token
+        rows = bins * layout.width if config.table else 0
+        self.tok_emb = nn.Embedding(rows + 1, config.width)  # the last row is the stop token
         self.pos_emb = nn.Parameter(torch.zeros(1, self.block, config.width))
         self.goal_emb = GoalEmbedding(layout.goal, bins, config.width, config.waves) if layout.goal else None
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.width)
         self.head = ColumnLinear(layout.width, bins + 1, config.width)
-        self.waves: tuple[Waves, Waves] | None = None
-        if config.waves:
-            size = (layout.width, bins, config.width, config.waves)
-            self.wave_emb, self.wave_head = Waves(*size, deviation=0.02), Waves(*size, deviation=config.width**-0.5)
-            self.waves = self.wave_emb, self.wave_head
+        size = (layout.width, bins, config.width, config.waves)
+        self.wave_emb = Waves(*size, deviation=0.02) if config.waves or not config.table else None
+        self.wave_head = Waves(*size, deviation=config.width**-0.5) if config.waves else None
         self.register_buffer("slots", torch.tensor(layout.slots(self.block)), persistent=False)
         kept = layout.goal + torch.nonzero(self.slots != layout.value)[:, 0]
         self.register_buffer("kept", torch.cat([torch.arange(layout.goal), kept]), persistent=False)
@@ -232,11 +231,11 @@ class GPT(SequenceModel):
 
     def _tables(self) -> tuple[Tensor, Tensor]:
         """Embeddings (bins * D + 1, width) of tokens, and the heads (D, bins + 1, width)."""
-        if self.waves is None:
-            return self.tok_emb.weight, self.head.weight
-        embedding, head = (waves() for waves in self.waves)
-        rows = F.pad(embedding[:, : self.bins].flatten(0, 1), (0, 0, 0, 1))
-        return self.tok_emb.weight + rows, self.head.weight + head
+        embedding, head = self.tok_emb.weight, self.head.weight
+        if self.wave_emb is not None:
+            rows = self.wave_emb()[:, : self.bins].flatten(0, 1)
+            embedding = torch.cat([embedding[:-1] + rows if self.config.table else rows, embedding[-1:]])
+        return embedding, head if self.wave_head is None else head + self.wave_head()
 
     def _embed(self, tokens: Tensor, start: int, table: Tensor) -> Tensor:
         end = start + tokens.shape[1]

@@ -172,8 +172,8 @@ def test_dropout_acts_in_training_only(field: str) -> None:
 def test_waves_make_neighbouring_bins_alike_and_leave_out_the_stop_token() -> None:
     model = GPTConfig(layers=1, heads=1, width=64, waves=3).build(Layout(2, 1), 50)
     assert isinstance(model, GPT)
-    assert model.waves is not None
-    for waves in model.waves:
+    for waves in (model.wave_emb, model.wave_head):
+        assert waves is not None
         rows = waves()  # (D, bins + 1, width)
         assert rows[:, 50].eq(0).all()
         steps, far = (rows[:, 1:50] - rows[:, :49]).norm(dim=-1), (rows[:, 49] - rows[:, 0]).norm(dim=-1)
@@ -200,6 +200,22 @@ def test_without_waves_nothing_is_added_to_the_published_tables() -> None:
     table, head = model._tables()
     assert table is model.tok_emb.weight
     assert head is model.head.weight
+
+
+@pytest.mark.parametrize("waves", [0, 3])
+def test_without_the_table_only_the_stop_token_has_an_embedding_of_its_own(waves: int) -> None:
+    model = GPTConfig(layers=1, heads=1, width=8, waves=waves, table=False).build(Layout(2, 1), 5)
+    assert isinstance(model, GPT)
+    assert model.tok_emb.weight.shape == (1, 8)
+    assert model.wave_emb is not None
+    assert (model.wave_head is None) == (waves == 0)
+    embedding, _ = model._tables()
+    assert embedding.shape == (5 * 5 + 1, 8)
+    assert embedding[-1].equal(model.tok_emb.weight[0])
+    assert embedding[:-1].view(5, 5, 8).equal(model.wave_emb()[:, :5])
+    if waves == 0:  # a line
+        steps = embedding[:-1].detach().view(5, 5, 8).diff(dim=1)
+        torch.testing.assert_close(steps, steps[:, :1].expand_as(steps))
 
 
 @pytest.mark.parametrize("layout", [Layout(3, 2), Layout(1, 1), Layout(3, 2, (0, 2))], ids=str)
