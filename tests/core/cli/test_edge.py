@@ -107,6 +107,16 @@ def ttf(*args: str, **options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([TTF, *args], capture_output=True, text=True, check=False, env=os.environ | options)
 
 
+def test_the_package_can_be_run_as_a_module() -> None:
+    """As `torchrun -m ttf` runs it."""
+    command = [sys.executable, "-m", "ttf"]
+    good, bad = (
+        subprocess.run([*command, word], capture_output=True, text=True, check=False) for word in ("--help", "x")
+    )
+    assert (good.returncode, good.stdout) == (0, ttf("--help").stdout)
+    assert (bad.returncode, bad.stderr) == (ttf("x").returncode, ttf("x").stderr)
+
+
 def test_the_installed_command_validates_and_exits_with_2() -> None:
     file = CORPUS / "bad" / "unknown_kind.yaml"
     result = ttf("validate", str(file), TTF_PLUGINS="trajectory-transformer")
