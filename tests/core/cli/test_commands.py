@@ -207,7 +207,7 @@ def test_components_as_json(install: Install) -> None:
     dice = document["decoder"]["dice"]
     assert (dice["distribution"], dice["version"], dice["summary"]) == ("stranger", "1.2", "Throws dice.")
     assert dice["requires"] == ["discretizer", "model"]
-    assert list(dice["fields"]) == ["context", "memory", "plan_every", "sides", "faces", "cheat"]
+    assert list(dice["fields"]) == ["context", "memory", "plan_every", "actions", "sides", "faces", "cheat"]
     assert dice["fields"]["cheat"]["enum"] == ["no", "maybe"]
 
 
