@@ -178,8 +178,8 @@ def test_components_of_a_kind_shows_every_field(install: Install) -> None:
         "    Transitions between two plans; those between follow the last one, while it lasts (published: 1).\n"
         "\n"
         '  actions: planned | expected; default "planned"\n'
-        "    `planned` takes the actions of the plan, as published; `expected` the model's expectation of each, given the "
-        "tokens planned before it: closer to a demonstrator that is itself not random.\n"
+        "    `planned` takes the actions of the plan, as published; `expected` the model's expectation of each, given"
+        " the tokens planned before it: closer to a demonstrator that is itself not random.\n"
         "\n"
         "  sides: integer >= 2, <= 20 or null; default 6\n"
         "    Sides of a die; null for a ball.\n"
