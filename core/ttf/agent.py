@@ -85,7 +85,7 @@ class _PlanningActor(Actor):
         goals = self._policy.goals
         seen = observations[:, goals.seen] if goals else observations
         observed = self._encode(seen, self._layout.observations.start)
-        if self._plan is None or self._followed == min(self._policy.plan_every, self._plan.tokens.shape[1]):
+        if self._plan is None or self._followed == min(self._policy.plan_every, self._plan.transitions):
             context = torch.cat([self._past.flatten(1), observed], dim=1)
             self._plan = self._policy.decoder.plan(context, self._generator, self._goal(observations))
             self._followed = 0

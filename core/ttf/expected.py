@@ -22,10 +22,20 @@ class ExpectedActions(Decoder):
     """Plans as another decoder does; its actions are the model's expectations, given the tokens planned before them.
 
     The likeliest of many bins is a noisy estimate of what a demonstrator does; the mean has the least squared error.
+
+    Args:
+        decoder: what plans.
+        model: whose expectations.
+        discretizer: fitted, with which it was trained.
+        context: transitions that the model sees, the one expected among them.
+        followed: transitions of a plan that are carried out at most; only their actions are computed.
     """
 
-    def __init__(self, decoder: Decoder, model: SequenceModel, discretizer: Discretizer, context: int) -> None:
+    def __init__(
+        self, decoder: Decoder, model: SequenceModel, discretizer: Discretizer, *, context: int, followed: int
+    ) -> None:
         self._decoder = decoder
+        self._followed = followed
         self._model = model
         self._discretizer = discretizer
         self._limit = model.layout.block(min(context, model.context))
@@ -35,16 +45,16 @@ class ExpectedActions(Decoder):
     def plan(self, context: Tensor, generator: torch.Generator, goal: Tensor | None = None) -> Plan:
         """Plan from contexts (B, n * D + O) int64."""
         plan = self._decoder.plan(context, generator, goal)
-        layout, horizon = self._model.layout, plan.tokens.shape[1]
+        layout = self._model.layout
         tokens = torch.cat([context[:, : -layout.observation], plan.tokens.flatten(1)], dim=1)
         start = context.shape[1] - layout.observation
-        ends = [start + t * layout.width + layout.reward for t in range(horizon)]
+        ends = [start + t * layout.width + layout.reward for t in range(min(self._followed, plan.tokens.shape[1]))]
         return replace(plan, actions=torch.stack([self._expected(tokens[:, :end], goal) for end in ends], dim=1))
 
     def _expected(self, tokens: Tensor, goal: Tensor | None) -> Tensor:
         """Expected actions (B, A) of a last transition of which tokens (B, L) hold observation and action."""
         layout = self._model.layout
-        dropped = -(-max(0, tokens.shape[1] - self._limit) // layout.width) * layout.width
+        dropped = layout.dropped(tokens.shape[1], self._limit)
         logits = self._model(tokens[:, dropped:-1], goal)[:, -layout.action :]
         columns = range(layout.width)[layout.actions]
         likely = [self._grammar.masked(logits[:, i], column).softmax(-1) for i, column in enumerate(columns)]

@@ -68,3 +68,7 @@ class Layout:
     def block(self, transitions: int) -> int:
         """Tokens a model reads to predict every token of ``transitions`` but the first."""
         return transitions * self.width - 1
+
+    def dropped(self, length: int, limit: int) -> int:
+        """Tokens to drop from the left of ``length``, in whole transitions, so that no more than ``limit`` are left."""
+        return -(-max(0, length - limit) // self.width) * self.width

@@ -34,7 +34,7 @@ def make_planners(
         return {}
     decoder = config.build(model, discretizer, discount=data.discount**data.stride, critic=critic)
     if config.actions == "expected":
-        decoder = ExpectedActions(decoder, model, discretizer, config.context)
+        decoder = ExpectedActions(decoder, model, discretizer, context=config.context, followed=config.plan_every)
     names = {config.kind: False}
     if data.goal is not None and data.goal.dropout > 0:
         names[f"{config.kind} without goal"] = True

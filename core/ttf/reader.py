@@ -123,8 +123,7 @@ class Reader:
     def _read(self) -> Tensor:
         """Show the model what it has not read; where the window moved, all of it again from position 0."""
         rows, length = self.tokens.shape
-        width = self._model.layout.width
-        first = -(-max(0, length - self._limit) // width) * width
+        first = self._model.layout.dropped(length, self._limit)
         if self._state is None or first != self._first:
             self._first, self._state = first, self._model.start(rows, self._capacity, self._goal)
         logits, self._state = self._model.step(self.tokens[:, first + self._state.length :], self._state)

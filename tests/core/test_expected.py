@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.core.search_cases import random_case, random_context, random_goals
-from tests.core.slow_search import next_logits
+from tests.core.slow_search import cropped, next_logits
 
 from ttf.expected import ExpectedActions
 from ttf.sampling import Sampling
@@ -23,23 +23,23 @@ def test_every_action_is_expected_given_the_tokens_planned_before_it(seed: int) 
     shown = 2 + seed % 2
     plain = BeamDecoder(model, discretizer, settings)
     plan = plain.plan(context, torch.Generator().manual_seed(seed))
-    expected = ExpectedActions(plain, model, discretizer, shown).plan(context, torch.Generator().manual_seed(seed))
+    followed = 1 + seed % settings.horizon
+    decoder = ExpectedActions(plain, model, discretizer, context=shown, followed=followed)
+    expected = decoder.plan(context, torch.Generator().manual_seed(seed))
     assert plan.actions is None
     assert expected.tokens.equal(plan.tokens)
     assert expected.score.equal(plan.score)
     assert expected.actions is not None
+    assert expected.actions.shape == (3, followed, layout.action)
     slow = replace(settings, limit=layout.block(min(shown, model.context)))
     for b in range(3):
         row = context[b, : past * layout.width].tolist()
-        for t in range(settings.horizon):
+        for t in range(followed):
             transition = plan.tokens[b, t].tolist()
+            window = cropped(row + transition[: layout.reward], slow.limit, layout.width)
             for i, column in enumerate(range(layout.observation, layout.reward)):
-                prefix = row + transition[:column]
-                # the window is that of the whole transition
-                whole = len(row) + layout.reward
-                dropped = -(-max(0, whole - slow.limit) // layout.width) * layout.width
-                unlimited = replace(slow, limit=len(prefix))
-                logits = next_logits(model, discretizer, unlimited, prefix[dropped:], column)
+                prefix = window[: len(window) - layout.action + i]
+                logits = next_logits(model, discretizer, slow, prefix, column)
                 probabilities = logits.detach().softmax(-1)[: discretizer.bins]
                 value = float(discretizer.expectation(probabilities, column))
                 assert float(expected.actions[b, t, i]) == pytest.approx(value, rel=1e-9)
@@ -50,7 +50,7 @@ def test_goals_count_and_plans_of_some_contexts_keep_their_actions() -> None:
     model, discretizer, settings, past = random_case(11)
     assert model.layout.goal == 2
     context = random_context(model, discretizer, past, 2, 0)
-    decoder = ExpectedActions(BeamDecoder(model, discretizer, settings), model, discretizer, 3)
+    decoder = ExpectedActions(BeamDecoder(model, discretizer, settings), model, discretizer, context=3, followed=2)
     plans = [decoder.plan(context, torch.Generator().manual_seed(0), random_goals(model, 2, seed)) for seed in (1, 2)]
     first, second = (plan.actions for plan in plans)
     assert first is not None

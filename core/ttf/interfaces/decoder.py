@@ -22,7 +22,13 @@ class Plan:
     """What the decoder maximised, (B,)."""
 
     actions: Tensor | None = None
-    """Actions (B, horizon, A) in their own units, where others than those of the tokens are to be taken."""
+    """Actions (B, n, A) of the first n transitions in their own units, where others than those of the tokens are to be
+    taken; the plan is followed no further than n."""
+
+    @property
+    def transitions(self) -> int:
+        """How many transitions can be followed."""
+        return self.tokens.shape[1] if self.actions is None else self.actions.shape[1]
 
     def select(self, rows: Tensor) -> Plan:
         """The plans of some contexts, (B',) int64."""
