@@ -22,14 +22,18 @@ def _heads(number: int) -> dict[str, JsonValue]:
     return {"properties": properties, "required": [name for name, fits in unsaid if not fits]}
 
 
-_HEADS_DIVIDE_WIDTH: list[JsonValue] = [_heads(number) for number in range(1, 65)]
+_RULES: dict[str, JsonValue] = {
+    "anyOf": [_heads(number) for number in range(1, 65)],
+    "if": {"properties": {"table": {"const": False}}, "required": ["table"]},
+    "then": {"properties": {"waves": {"minimum": 1}}, "required": ["waves"]},
+}
 
 
 class GPTConfig(ModelConfig):
     """The published Transformer decoder (Janner et al. 2021, section 3.1 and appendix A)."""
 
-    # What the validator below says, for the JSON Schema: one alternative per number of heads.
-    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(anyOf=_HEADS_DIVIDE_WIDTH))
+    # What the validators below say, for the JSON Schema: one alternative per number of heads, and waves for a table.
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(_RULES))
 
     kind: Literal["gpt"] = "gpt"
     """A GPT with an embedding table and an output head for every column of the transition."""
@@ -54,8 +58,9 @@ class GPTConfig(ModelConfig):
     that neighbouring bins learn from each other: training then needs less than half of the updates. 0 for none."""
 
     table: bool = True
-    """Whether every bin has an embedding of its own, as published. Without, tokens are embedded by a line and the waves
-    alone, so that bins that are rare in the data read like those beside them: small data sets need that."""
+    """Whether every bin has an embedding and a head of its own, as published. Without, they are a line and the waves
+    alone, so that bins that are rare in the data are read and predicted like those beside them: small data sets need
+    that."""
 
     value_leak: Literal["reference", "blocked"] = "reference"
     """Past value tokens are hidden from every other position; in the published code the position of a value token
@@ -65,6 +70,13 @@ class GPTConfig(ModelConfig):
     def _heads_divide_width(self) -> GPTConfig:
         if self.width % self.heads:
             message = f"width {self.width} must be a multiple of heads {self.heads}"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _waves_or_table(self) -> GPTConfig:
+        if not self.table and not self.waves:
+            message = "without its table the model needs waves: set waves to 4 or more, or table to true"
             raise ValueError(message)
         return self
 

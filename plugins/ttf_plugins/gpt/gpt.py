@@ -146,9 +146,9 @@ class GPT(SequenceModel):
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.width)
-        self.head = ColumnLinear(layout.width, bins + 1, config.width)
+        self.head = ColumnLinear(layout.width, (bins if config.table else 0) + 1, config.width)
         size = (layout.width, bins, config.width, config.waves)
-        self.wave_emb = Waves(*size, deviation=0.02) if config.waves or not config.table else None
+        self.wave_emb = Waves(*size, deviation=0.02) if config.waves else None
         self.wave_head = Waves(*size, deviation=config.width**-0.5) if config.waves else None
         self.register_buffer("slots", torch.tensor(layout.slots(self.block)), persistent=False)
         kept = layout.goal + torch.nonzero(self.slots != layout.value)[:, 0]
@@ -232,10 +232,12 @@ class GPT(SequenceModel):
     def _tables(self) -> tuple[Tensor, Tensor]:
         """Embeddings (bins * D + 1, width) of tokens, and the heads (D, bins + 1, width)."""
         embedding, head = self.tok_emb.weight, self.head.weight
-        if self.wave_emb is not None:
-            rows = self.wave_emb()[:, : self.bins].flatten(0, 1)
-            embedding = torch.cat([embedding[:-1] + rows if self.config.table else rows, embedding[-1:]])
-        return embedding, head if self.wave_head is None else head + self.wave_head()
+        if self.wave_emb is None or self.wave_head is None:
+            return embedding, head
+        waves, wave_head = self.wave_emb()[:, : self.bins].flatten(0, 1), self.wave_head()
+        if self.config.table:
+            return torch.cat([embedding[:-1] + waves, embedding[-1:]]), head + wave_head
+        return torch.cat([waves, embedding]), torch.cat([wave_head[:, : self.bins], head], dim=1)
 
     def _embed(self, tokens: Tensor, start: int, table: Tensor) -> Tensor:
         end = start + tokens.shape[1]

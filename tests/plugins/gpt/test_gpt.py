@@ -202,20 +202,20 @@ def test_without_waves_nothing_is_added_to_the_published_tables() -> None:
     assert head is model.head.weight
 
 
-@pytest.mark.parametrize("waves", [0, 3])
-def test_without_the_table_only_the_stop_token_has_an_embedding_of_its_own(waves: int) -> None:
-    model = GPTConfig(layers=1, heads=1, width=8, waves=waves, table=False).build(Layout(2, 1), 5)
+def test_without_the_table_only_the_stop_token_has_an_embedding_and_a_head_of_its_own() -> None:
+    model = GPTConfig(layers=1, heads=1, width=8, waves=3, table=False).build(Layout(2, 1), 5)
     assert isinstance(model, GPT)
     assert model.tok_emb.weight.shape == (1, 8)
+    assert model.head.weight.shape == (5, 1, 8)
     assert model.wave_emb is not None
-    assert (model.wave_head is None) == (waves == 0)
-    embedding, _ = model._tables()
+    assert model.wave_head is not None
+    embedding, head = model._tables()
     assert embedding.shape == (5 * 5 + 1, 8)
     assert embedding[-1].equal(model.tok_emb.weight[0])
     assert embedding[:-1].view(5, 5, 8).equal(model.wave_emb()[:, :5])
-    if waves == 0:  # a line
-        steps = embedding[:-1].detach().view(5, 5, 8).diff(dim=1)
-        torch.testing.assert_close(steps, steps[:, :1].expand_as(steps))
+    assert head.shape == (5, 6, 8)
+    assert head[:, 5:].equal(model.head.weight)
+    assert head[:, :5].equal(model.wave_head()[:, :5])
 
 
 @pytest.mark.parametrize("layout", [Layout(3, 2), Layout(1, 1), Layout(3, 2, (0, 2))], ids=str)
