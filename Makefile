@@ -38,6 +38,7 @@ schema: $(VENV)/.installed  ## The generated pages, docs/recipe.schema.json amon
 
 smoke: $(VENV)/.installed  ## Every smoke recipe, into a folder that is removed afterwards.
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export MINARI_DATASETS_PATH="$$folder/minari" && \
+	mkdir "$$folder/minari" && $(BIN)/python tools/record_random.py Hopper-v5 smoke/hopper-v0 && \
 	for recipe in recipes/smoke/*.yaml; do \
 	  echo "$$recipe" && $(BIN)/ttf run "$$recipe" --runs-dir "$$folder/runs" || exit; \
 	done
