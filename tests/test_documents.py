@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 SMOKE = sorted((ROOT / "recipes" / "smoke").glob("*.yaml"))
+FULL = sorted((ROOT / "recipes" / "full").glob("*.yaml"))
 PAGES = [*sorted(ROOT.glob("*.md")), *(page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts)]
 BLOCK = re.compile(r"(?:<!-- (tested)(?:: (\S+))? -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 
@@ -54,12 +55,12 @@ def test_there_are_recipes_and_pages_to_check() -> None:
     assert {"README.md", "docs/method.md", "docs/reference/recipe.md"} <= {name_of(page) for page in PAGES}
 
 
-@pytest.mark.parametrize("file", [*RECIPES, *SMOKE], ids=name_of)
+@pytest.mark.parametrize("file", [*RECIPES, *SMOKE, *FULL], ids=name_of)
 def test_a_shipped_recipe_is_valid(file: Path, builtin_registry: Registry) -> None:
     assert load(file, builtin_registry).name in {file.stem, f"smoke_{file.stem}"}
 
 
-@pytest.mark.parametrize("file", [*RECIPES, *SMOKE], ids=name_of)
+@pytest.mark.parametrize("file", [*RECIPES, *SMOKE, *FULL], ids=name_of)
 def test_a_shipped_recipe_names_its_schema_says_what_it_is_and_explains_every_component(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     schema = lines[0].removeprefix("# yaml-language-server: $schema=")
@@ -76,6 +77,12 @@ def test_every_shipped_recipe_has_a_smoke_twin_of_the_same_kinds() -> None:
     assert [file.name for file in SMOKE] == [file.name for file in RECIPES]
     for file, twin in zip(RECIPES, SMOKE, strict=True):
         assert kinds(twin) == kinds(file), name_of(twin)
+
+
+def test_every_full_size_recipe_has_a_small_one_of_the_same_kinds() -> None:
+    assert FULL
+    for file in FULL:
+        assert kinds(ROOT / "recipes" / file.name) == kinds(file), name_of(file)
 
 
 def test_the_generated_pages_are_up_to_date() -> None:
