@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ttf.interfaces.decoder import Decoder, Plan
-from ttf.reader import Grammar, Reader, SearchSettings, in_turns
+from ttf.reader import Grammar, Reader, SearchSettings, flattened, in_turns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,11 +78,11 @@ class LikelihoodSearch:
         certain = log_probabilities.where(~beams.ended.unsqueeze(1), self._after)
         candidates = (beams.likelihood.view(-1, 1) + certain).view(contexts, -1)  # (B, K * V)
         beams.likelihood, best = likeliest(candidates, self.settings.beam_width)
-        first = torch.arange(contexts, device=best.device).unsqueeze(1) * (candidates.shape[1] // vocabulary)
-        parents, tokens = (first + best // vocabulary).flatten(), (best % vocabulary).flatten()
-        if not torch.equal(parents, torch.arange(len(beams.ended), device=best.device)):
+        parents, tokens = best // vocabulary, (best % vocabulary).flatten()
+        same = torch.arange(reader.rows, device=best.device).expand(contexts, -1)
+        if not torch.equal(parents, same):
+            beams.ended = beams.ended[flattened(parents, reader.rows)]
             reader.select(parents)
-            beams.ended = beams.ended[parents]
         beams.ended = self._grammar.ended(beams.ended, tokens, column)
         reader.write(tokens)
 

@@ -88,43 +88,76 @@ def in_turns(
 
 
 class Reader:
-    """The rows of a search, read by the model no sooner than their next token is asked for."""
+    """The rows of a search, read by the model no sooner than their next token is asked for.
+
+    Row k of context b is flat row ``b * K + k``; at first, K is 1.
+    """
 
     def __init__(
-        self, model: SequenceModel, tokens: Tensor, settings: SearchSettings, goal: Tensor | None = None
+        self, model: SequenceModel, context: Tensor, settings: SearchSettings, goal: Tensor | None = None
     ) -> None:
-        self._goal = goal  # (R, G)
-        self.tokens = tokens  # (R, length): the context, and what has been written since
+        self.tokens = context  # (B * K, length): the context, and what has been written since
+        self.rows = 1  # of each context, K
+        self._goal = goal  # (B, G)
+        self._contexts, self._common = context.shape  # how many tokens all rows of a context have in common
         self._model = model
         self._limit = settings.limit
-        self._capacity = min(settings.limit, tokens.shape[1] + settings.horizon * model.layout.width)
+        self._capacity = min(settings.limit, self._common + settings.horizon * model.layout.width)
         self._first = 0  # the first token shown to the model
         self._state: State | None = None
         self._logits: Tensor | None = None
 
     def logits(self) -> Tensor:
-        """Logits (R, V) of the next token."""
+        """Logits (B * K, V) of the next token."""
         if self._logits is None:
             self._logits = self._read()
         return self._logits
 
     def write(self, tokens: Tensor) -> None:
-        """Append a token (R,) to every row."""
+        """Append a token (B * K,) to every row."""
         self.tokens = torch.cat([self.tokens, tokens.unsqueeze(1)], dim=1)
         self._logits = None
 
+    def repeat(self, copies: int) -> None:
+        """Let every context's rows stand ``copies`` times, one after the other."""
+        self._state = self._state.repeat(copies) if self._state is not None else None
+        self._choose(repeated(self.rows, copies, self._contexts, self.tokens.device))
+
     def select(self, rows: Tensor) -> None:
-        """Go on with rows (R',) of the present ones."""
-        self.tokens = self.tokens.index_select(0, rows)
-        self._goal = self._goal.index_select(0, rows) if self._goal is not None else None
+        """Go on with rows (B, K') of each context."""
         self._state = self._state.select(rows) if self._state is not None else None
-        self._logits = self._logits.index_select(0, rows) if self._logits is not None else None
+        self._choose(rows)
+
+    def _choose(self, rows: Tensor) -> None:
+        flat = flattened(rows, self.rows)
+        self.tokens = self.tokens.index_select(0, flat)
+        self._logits = self._logits.index_select(0, flat) if self._logits is not None else None
+        self.rows = rows.shape[1]
 
     def _read(self) -> Tensor:
         """Show the model what it has not read; where the window moved, all of it again from position 0."""
-        rows, length = self.tokens.shape
+        length = self.tokens.shape[1]
         first = self._model.layout.dropped(length, self._limit)
         if self._state is None or first != self._first:
-            self._first, self._state = first, self._model.start(rows, self._capacity, self._goal)
-        logits, self._state = self._model.step(self.tokens[:, first + self._state.length :], self._state)
-        return logits[:, -1]
+            self._first, self._state = first, self._begun(first)
+        logits, self._state = self._model.read(self.tokens[:, first + self._state.length :], self._state)
+        return logits
+
+    def _begun(self, first: int) -> State:
+        """A state that has read, from token ``first``, what all rows of a context have in common, once for them all."""
+        state = self._model.start(self._contexts, self._capacity, self._goal)
+        if self.rows == 1:
+            return state
+        if first < self._common:
+            _, state = self._model.read(self.tokens[:: self.rows, first : self._common], state)
+        return state.repeat(self.rows)
+
+
+def flattened(rows: Tensor, per_context: int) -> Tensor:
+    """Flat rows (B * K',) of rows (B, K') of contexts that have ``per_context`` rows each."""
+    return (torch.arange(len(rows), device=rows.device).unsqueeze(1) * per_context + rows).flatten()
+
+
+def repeated(rows: int, copies: int, contexts: int, device: torch.device) -> Tensor:
+    """Rows (B, copies * K) of each context: all of them, one after the other, ``copies`` times."""
+    return torch.arange(rows, device=device).repeat(copies).expand(contexts, -1)

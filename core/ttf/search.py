@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ttf.interfaces.decoder import Decoder, Plan
-from ttf.reader import Grammar, Reader, SearchSettings, in_turns
+from ttf.reader import Grammar, Reader, SearchSettings, flattened, in_turns, repeated
 from ttf.sampling import draw
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class _Rows:
     ended: Tensor  # (R,) bool: the plan has reached the end of the episode
 
     def select(self, rows: Tensor) -> _Rows:
+        """Those at flat indices (R',)."""
         return _Rows(*(x.index_select(0, rows) for x in (self.returns, self.terms, self.score, self.ended)))
 
 
@@ -139,14 +140,14 @@ class BeamSearch:
         rows = _Rows(zeros, zeros, zeros, zeros.bool())
         for t in range(settings.horizon):
             reader.logits()  # read once per beam, not once per candidate
-            parents = self._parents(len(rows.score) // contexts, contexts, context.device)
-            reader.select(parents)
-            rows = rows.select(parents)
+            copies = uniforms.shape[-1] // reader.rows  # a single first beam stands for W equal ones
+            rows = rows.select(flattened(repeated(reader.rows, copies, contexts, context.device), reader.rows))
+            reader.repeat(copies)
             self._act(reader, rows, uniforms[t, : self.layout.action].flatten(1))
             self._score(reader, rows, t)
-            best = self._best(rows.score, contexts)
+            best = best_rows(rows.score.view(contexts, -1), settings.beam_width)
+            rows = rows.select(flattened(best, reader.rows))
             reader.select(best)
-            rows = rows.select(best)
             if t < settings.horizon - 1:
                 numbers = uniforms[t, self.layout.action :, :, : settings.beam_width]
                 self._observe(reader, rows, numbers.flatten(1))
@@ -154,12 +155,6 @@ class BeamSearch:
         winners = torch.arange(contexts, device=context.device) * settings.beam_width
         tokens = reader.tokens[winners, start:].reshape(contexts, settings.horizon, self.layout.width)
         return Plan(tokens, rows.score[winners])
-
-    def _parents(self, beams: int, contexts: int, device: torch.device) -> Tensor:
-        """Which row each candidate continues, flat (B * W * E,); a single first beam stands for W equal ones."""
-        candidates = torch.arange(self.settings.beam_width * self.settings.expand, device=device)
-        first = torch.arange(contexts, device=device).unsqueeze(1) * beams
-        return (first + candidates % beams).flatten()
 
     def _act(self, reader: Reader, rows: _Rows, uniforms: Tensor) -> None:
         """Sample the action tokens with uniforms (A, R)."""
@@ -200,11 +195,10 @@ class BeamSearch:
     def _write(self, reader: Reader, rows: _Rows, tokens: Tensor) -> None:
         reader.write(tokens.masked_fill(rows.ended, self.discretizer.stop))
 
-    def _best(self, scores: Tensor, contexts: int) -> Tensor:
-        """Flat indices (B * W,) of every context's best candidates, best first."""
-        best = scores.view(contexts, -1).topk(self.settings.beam_width, dim=1).indices
-        first = torch.arange(contexts, device=scores.device).unsqueeze(1) * (len(scores) // contexts)
-        return (first + best).flatten()
+
+def best_rows(scores: Tensor, count: int) -> Tensor:
+    """Rows (B, count) of every context's best scores (B, K), best first."""
+    return scores.topk(count, dim=1).indices
 
 
 class BeamDecoder(Decoder):

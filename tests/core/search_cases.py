@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -45,30 +45,28 @@ class Centres(Discretizer):
         return probabilities @ self.centres[at]
 
 
-@dataclass(frozen=True)
-class Count:
+@dataclass(frozen=True, kw_only=True)
+class Count(State):
     """Remembers nothing but how much was read."""
 
-    length: int
-
     def select(self, rows: Tensor) -> Count:
-        return self
+        return replace(self, rows=rows.shape[1])
 
 
 class Ending(SequenceModel):
     """Predicts the end of the episode after every transition, and knows nothing else."""
 
     def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
-        return self.step(tokens, Count(0))[0]
+        return self.step(tokens, Count(groups=len(tokens)))[0]
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
-        return Count(0)
+        return Count(groups=batch)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         logits = torch.zeros(*tokens.shape, self.bins + 1, dtype=torch.float64)
         slots = torch.tensor(self.layout.slots(tokens.shape[1], state.length))
         logits[:, slots == self.layout.value, self.bins] = 100.0
-        return logits, Count(state.length + tokens.shape[1])
+        return logits, replace(state, length=state.length + tokens.shape[1])
 
     def decayed_parameters(self) -> list[nn.Parameter]:
         return []

@@ -17,7 +17,7 @@ from ttf.layout import Layout
 from ttf.likelihood import LikelihoodSearch, LikelihoodSettings, likeliest
 from ttf.sampling import Sampling
 from ttf_plugins.gpt import GPTConfig
-from ttf_plugins.gpt.gpt import GPTState
+from ttf_plugins.gpt.state import GPTState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

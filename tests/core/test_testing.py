@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -22,20 +22,37 @@ if TYPE_CHECKING:
     from ttf.layout import Layout
 
 Fault = Literal[
-    "none", "shape", "random", "future", "rows", "position", "shared", "select", "length", "blind", "any goal"
+    "none",
+    "shape",
+    "random",
+    "future",
+    "rows",
+    "position",
+    "shared",
+    "select",
+    "repeat",
+    "read",
+    "length",
+    "blind",
+    "any goal",
 ]
 
 
-@dataclass(frozen=True)
-class Sum:
+@dataclass(frozen=True, kw_only=True)
+class Sum(State):
     """The running sum of what was read."""
 
-    total: Tensor  # (B, bins + 1)
-    length: int
-    broken_select: bool = False
+    total: Tensor  # (B * K, bins + 1)
+    fault: Fault
 
     def select(self, rows: Tensor) -> Sum:
-        return Sum(self.total[rows * 0 if self.broken_select else rows], self.length, self.broken_select)
+        chosen = self.flat(rows * 0 if self.fault == "select" else rows)
+        return replace(self, total=self.total[chosen], rows=rows.shape[1])
+
+    def repeat(self, copies: int) -> Sum:
+        if self.fault == "repeat":  # each row by itself, not the group
+            return replace(self, total=self.total.repeat_interleave(copies, 0), rows=self.rows * copies)
+        return super().repeat(copies)
 
 
 class Bag(SequenceModel):
@@ -71,7 +88,7 @@ class Bag(SequenceModel):
         return self.table[tokens] * positions[:, None]
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
-        return Sum(self._aim(goal, batch), 0, self.fault == "select")
+        return Sum(total=self._aim(goal, batch), fault=self.fault, groups=batch)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         assert isinstance(state, Sum)
@@ -79,7 +96,11 @@ class Bag(SequenceModel):
         before = self.hung if self.fault == "shared" and state.length else state.total
         logits = terms.cumsum(1) + before[: len(tokens), None]
         self.hung = logits[:, -1].repeat(5, 1)
-        return logits, Sum(logits[:, -1], state.length + tokens.shape[1], state.broken_select)
+        return logits, replace(state, total=logits[:, -1], length=state.length + tokens.shape[1])
+
+    def read(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        logits, state = self.step(tokens, state)
+        return logits[:, 0 if self.fault == "read" else -1], state
 
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
         return [self.table]
@@ -106,7 +127,9 @@ def test_a_correct_model_passes(dtype: torch.dtype) -> None:
         ("future", "a token changes the logits before it"),
         ("rows", "a row's logits depend on the other rows"),
         ("position", "(step after|interleaved branch) .* is not the full forward"),
-        ("select", "(step after|interleaved branch) .* is not the full forward"),
+        ("repeat", "(step after|interleaved branch) .* is not the full forward"),
+        ("select", "is not the full forward|does not give the last logits"),
+        ("read", r"read, after repeat\(1\), does not give the last logits of step"),
         ("shared", "is not the full forward"),
         ("length", "forward took .* tokens; raise ValueError beyond block = "),
         ("blind", "a goal changes nothing"),

@@ -13,6 +13,7 @@ from tests.plugins.sequence_models import cases, changed_positions, random_token
 from torch import Tensor, nn
 
 from ttf.episodes import Windows, tokenise
+from ttf.interfaces.model import State
 from ttf.layout import Layout
 from ttf.loss import TokenLoss
 from ttf.sections import TrainingConfig
@@ -96,15 +97,13 @@ def test_a_sequence_that_is_too_long_is_refused_at_once_or_step_by_step(config: 
     ("config", "name"), list(zip(SMALL, ("a GPT", "an LSTM", "a Markov model"), strict=True)), ids=lambda x: str(x)[:8]
 )
 def test_the_state_of_another_model_is_refused(config: ModelConfig, name: str) -> None:
-    class Foreign:
-        length = 0
-
+    class Foreign(State):
         def select(self, rows: Tensor) -> Foreign:
             raise NotImplementedError
 
     model = config.build(Layout(2, 1), 5)
     with pytest.raises(TypeError, match=rf"^{name} continues the states it started, found Foreign$"):
-        model.step(torch.zeros(1, 1, dtype=torch.int64), Foreign())
+        model.step(torch.zeros(1, 1, dtype=torch.int64), Foreign(groups=1))
 
 
 @of_every_kind

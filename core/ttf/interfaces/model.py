@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import torch
@@ -14,24 +15,41 @@ if TYPE_CHECKING:
     from ttf.layout import Layout
 
 
-class State(Protocol):
-    """What an incremental decoder remembers of the tokens it has read."""
+@dataclass(frozen=True, kw_only=True)
+class State(ABC):
+    """What an incremental decoder remembers of the tokens it has read, for B groups of K rows.
 
-    @property
-    def length(self) -> int:
-        """Tokens read so far."""
-        ...
+    Row k of group g is flat row ``g * K + k``. A search has a group for each context; rows never leave their group, so
+    that a model need not store for each of them what they have in common.
+    """
 
+    groups: int
+    """Groups of rows, B."""
+
+    rows: int = 1
+    """Rows in each, K."""
+
+    length: int = 0
+    """Tokens read so far."""
+
+    @abstractmethod
     def select(self, rows: Tensor) -> Self:
-        """The state in which new row ``i`` continues old row ``rows[i]``; rows is (B',) int64."""
-        ...
+        """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of it; (B, K') int64."""
+
+    def repeat(self, copies: int) -> Self:
+        """The state in which every group stands ``copies`` times, one after the other."""
+        return self.select(torch.arange(self.rows).repeat(copies).expand(self.groups, -1))
+
+    def flat(self, rows: Tensor) -> Tensor:
+        """Flat rows (B * K',) of what is selected by rows (B, K')."""
+        return (torch.arange(self.groups, device=rows.device).unsqueeze(1) * self.rows + rows).flatten()
 
 
 class SequenceModel(nn.Module, ABC):
     """Predicts trajectories token by token.
 
-    Contract, as an equality: reading tokens with :meth:`step`, in blocks of any size and with rows selected
-    in between, gives the logits that :meth:`forward` gives for the whole sequence. Every sequence starts at
+    Contract, as an equality: reading tokens with :meth:`step`, in blocks of any size and with rows selected and
+    repeated in between, gives the logits that :meth:`forward` gives for the whole sequence. Every sequence starts at
     slot 0. ``logits[:, p]`` are about the token at ``p + 1``, over ``bins + 1`` tokens.
 
     Where the layout has goal dimensions, a sequence may be given a goal, which every prediction may depend on: tokens
@@ -55,7 +73,7 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
-        """An empty state for ``batch`` sequences of at most ``capacity`` tokens, and perhaps a goal (B, G)."""
+        """An empty state for ``batch`` groups of one sequence of at most ``capacity`` tokens, perhaps a goal (B, G)."""
 
     def goal_tokens(self, goal: Tensor | None, batch: int) -> Tensor:
         """The goal's tokens (B, G) as the model reads them: all unknown if there is no goal.
@@ -73,12 +91,20 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read tokens (B, n) after what ``state`` has read.
+        """Read tokens (B * K, n) after what ``state`` has read.
 
         Returns:
-            Logits (B, n, bins + 1) and the new state. The old state must not be used again, except
-            through a ``select`` made before.
+            Logits (B * K, n, bins + 1) and the new state. The old state must not be used again, except
+            through a ``select`` or a ``repeat`` made before.
         """
+
+    def read(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """As :meth:`step`, but with the logits (B * K, bins + 1) of the last token alone.
+
+        A model that can save work by that does.
+        """
+        logits, state = self.step(tokens, state)
+        return logits[:, -1], state
 
     @abstractmethod
     def decayed_parameters(self) -> Iterable[nn.Parameter]:

@@ -100,14 +100,20 @@ def _check_forward(model: SequenceModel, generator: torch.Generator, where: str)
 
 
 def _check_steps(model: SequenceModel, generator: torch.Generator, where: str) -> None:
-    """Blocks of random sizes, rows reordered, dropped and repeated in between, equal the full forward."""
+    """Blocks of random sizes, rows of a group reordered, dropped and repeated in between, equal the full forward."""
     batch, capacity = _draw(1, 4, generator), _draw(1, model.block, generator)
     goal, history = _goal(model, batch, generator), torch.empty(batch, 0, dtype=torch.int64)
     state = model.start(batch, capacity, goal)
     while history.shape[1] < capacity:
-        if _draw(0, 1, generator):
-            rows = torch.randint(0, len(history), (_draw(1, 5, generator),), generator=generator)
-            state, history, goal = state.select(rows), history[rows], goal[rows]
+        change = _draw(0, 2, generator)
+        if change:
+            held = len(history) // batch
+            rows = torch.randint(0, held, (batch, _draw(1, 5, generator)), generator=generator)
+            if change == 1:
+                rows = torch.arange(held).repeat(_draw(1, 3, generator)).expand(batch, -1)
+            state = state.repeat(rows.shape[1] // held) if change == 1 else state.select(rows)
+            flat = _flat(rows, held)
+            history, goal = history[flat], goal[flat]
         block = _tokens(model, len(history), _draw(1, capacity - history.shape[1], generator), generator)
         history = torch.cat([history, block], 1)
         step = f"{where}: step after {history.shape[1] - block.shape[1]} tokens"
@@ -118,9 +124,11 @@ def _step(model: SequenceModel, state: State, block: Tensor, all_of_it: tuple[Te
     """Read a block, the end of a history; the new state. The history comes with its goal."""
     history, goal = all_of_it
     random = torch.get_rng_state()
+    read = model.read(block, state.repeat(1))[0]
     logits, state = model.step(block, state)
     require(torch.equal(random, torch.get_rng_state()), f"{where} draws global random numbers in eval mode")
     _same(logits, model(history, goal)[:, -block.shape[1] :], f"{where} is not the full forward")
+    _same(read, logits[:, -1], f"{where}: read, after repeat(1), does not give the last logits of step")
     require(state.length == history.shape[1], f"{where}: length is {state.length}, expected {history.shape[1]}")
     return state
 
@@ -134,14 +142,22 @@ def _check_branches(model: SequenceModel, generator: torch.Generator, where: str
     flipped, goals = prefix.flip(0), goal.flip(0)
     state = _step(model, model.start(2, model.block, goal), prefix, (prefix, goal), f"{where}: prefill")
     other = _step(model, model.start(2, model.block, goals), flipped, (flipped, goals), f"{where}: a second state")
-    orders = (torch.tensor([0, 1]), torch.tensor([1, 1, 0]), torch.tensor([1]))
-    branches = [(state.select(rows), prefix[rows], goal[rows]) for rows in orders] + [(other, flipped, goals)]
+    branches = [(other, flipped, goals)]
+    for copies in (1, 3):
+        flat = _flat(torch.zeros(2, copies, dtype=torch.int64), 1)
+        branches.append((state.repeat(copies), prefix[flat], goal[flat]))
+        branches.append((state.select(torch.zeros(2, copies, dtype=torch.int64)), prefix[flat], goal[flat]))
     for _ in range(2):
         for index, (branch, history, aim) in enumerate(branches):
             block = _tokens(model, len(history), 1, generator)
             history = torch.cat([history, block], 1)  # noqa: PLW2901  (this branch's)
             read = _step(model, branch, block, (history, aim), f"{where}: interleaved branch {index}")
             branches[index] = read, history, aim
+
+
+def _flat(rows: Tensor, held: int) -> Tensor:
+    """Flat rows (B * K',) of rows (B, K') of groups that hold ``held`` rows each."""
+    return (torch.arange(len(rows)).unsqueeze(1) * held + rows).flatten()
 
 
 def _check_length(model: SequenceModel, where: str) -> None:

@@ -11,54 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
 from ttf.columns import ColumnLinear, GoalEmbedding, Waves, column_rows
-from ttf.interfaces.model import SequenceModel, State, linear_weights
+from ttf.interfaces.model import SequenceModel, linear_weights
+from ttf_plugins.gpt.state import GPTState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ttf.interfaces.model import State
     from ttf.layout import Layout
     from ttf_plugins.gpt import GPTConfig
-
-
-@dataclass(frozen=True)
-class GPTState:
-    """Keys and values of the visible tokens read so far; value tokens are queries only and leave none."""
-
-    keys: tuple[Tensor, ...]
-    """A layer each: (B, heads, capacity, width / heads), of which the first ``visible`` are filled."""
-
-    values: tuple[Tensor, ...]
-    """As ``keys``."""
-
-    length: int
-    """Tokens read."""
-
-    visible: int
-    """Tokens stored, those of the goal first."""
-
-    tables: tuple[Tensor, Tensor]
-    """What embeds tokens, and what makes logits."""
-
-    def select(self, rows: Tensor) -> GPTState:
-        """The state in which new row ``i`` continues old row ``rows[i]``."""
-        return replace(
-            self,
-            keys=tuple(self._gather(buffer, rows) for buffer in self.keys),
-            values=tuple(self._gather(buffer, rows) for buffer in self.values),
-        )
-
-    def _gather(self, buffer: Tensor, rows: Tensor) -> Tensor:
-        _, heads, capacity, size = buffer.shape
-        selected = buffer.new_empty(len(rows), heads, capacity, size)
-        selected[:, :, : self.visible] = buffer[:, :, : self.visible].index_select(0, rows)
-        return selected
-
-    def appended(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store what a layer makes of new tokens; all its keys and values (B, heads, visible', size)."""
-        end = self.visible + keys.shape[2]
-        self.keys[layer][:, :, self.visible : end] = keys
-        self.values[layer][:, :, self.visible : end] = values
-        return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
 
 
 @dataclass(frozen=True)
@@ -72,7 +33,10 @@ class Reading:
     """(n, stored) bool: the keys each new token sees; None if all."""
 
     state: GPTState | None
-    """What was read before; None for a whole sequence at once."""
+    """What was read before, with places for the new tokens; None for a whole sequence at once."""
+
+    last: bool = False
+    """Whether only what the last token gathers is wanted."""
 
 
 class Attention(nn.Module):
@@ -87,16 +51,18 @@ class Attention(nn.Module):
         self.residual_dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, reading: Reading, layer: int) -> Tensor:
-        """What the tokens x (B, n, width) gather from those they see."""
+        """What the tokens x (B, n, width), or the last of them, gather from those they see."""
         batch, length, width = x.shape
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, heads, n, size)
         if reading.kept is not None:
             k, v = k.index_select(2, reading.kept), v.index_select(2, reading.kept)
+        q = q[:, :, -1:] if reading.last else q
         if reading.state is not None:
-            k, v = reading.state.appended(layer, k, v)
-        dropout = self.dropout if self.training else 0.0
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=reading.mask, dropout_p=dropout)
-        out: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, length, width))
+            attended = reading.state.attended(q, k, v, reading.mask, layer)
+        else:
+            dropout = self.dropout if self.training else 0.0
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=reading.mask, dropout_p=dropout)
+        out: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, -1, width))
         return self.residual_dropout(out)  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
     def weights(self, x: Tensor, reading: Reading) -> Tensor:
@@ -128,8 +94,9 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor, reading: Reading, layer: int) -> Tensor:
-        """The residual stream x (B, n, width) after this block."""
-        x = x + self.attn(self.ln1(x), reading, layer)
+        """The residual stream x (B, n, width) after this block, or that of the last token alone."""
+        gathered = self.attn(self.ln1(x), reading, layer)
+        x = x[:, -gathered.shape[1] :] + gathered
         return x + self.mlp(self.ln2(x))  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
 
@@ -188,26 +155,21 @@ class GPT(SequenceModel):
         return torch.stack(weights)[..., self.layout.goal :, :]
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
-        """A state for ``batch`` sequences of at most ``capacity`` tokens, empty but for the goal."""
-        size = self.config.width // self.config.heads
+        """A state for ``batch`` groups of one sequence of at most ``capacity`` tokens, empty but for the goal."""
         stored = self._visible(self.layout.goal + capacity)
-        weight = self.pos_emb
-        buffers = [weight.new_empty(batch, self.config.heads, stored, size) for _ in range(2 * self.config.layers)]
-        state = GPTState(tuple(buffers[::2]), tuple(buffers[1::2]), length=0, visible=0, tables=self._tables())
+        state = GPTState(groups=batch, capacity=stored, tables=self._tables())
         for aim in self._goal(goal, batch):
-            self._through(self.drop(aim), 0, state)
-        return replace(state, visible=self.layout.goal)
+            state = self._read(self.drop(aim), 0, state, last=True)[1]
+        return state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Logits (B, n, bins + 1) of tokens (B, n) that follow ``state``, and the state after them."""
-        if not isinstance(state, GPTState):
-            message = f"a GPT continues the states it started, found {type(state).__name__}"
-            raise TypeError(message)
-        length = state.length + tokens.shape[1]
-        x = self._embed(tokens, state.length, state.tables[0])
-        x = self._through(self.drop(x), self.layout.goal + state.length, state)
-        logits: Tensor = self.head(self.ln_f(x), state.length, state.tables[1])
-        return logits, replace(state, length=length, visible=self._visible(self.layout.goal + length))
+        """Logits (B * K, n, bins + 1) of tokens (B * K, n) that follow ``state``, and the state after them."""
+        return self._step(tokens, state, last=False)
+
+    def read(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits (B * K, bins + 1) of the last of tokens (B * K, n), and the state after them."""
+        logits, state = self._step(tokens, state, last=True)
+        return logits[:, 0], state
 
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
         """Weights of the linear maps and of the heads."""
@@ -217,10 +179,30 @@ class GPT(SequenceModel):
         """How many of the positions before ``end``, counted from the goal's first, leave keys."""
         return end - max(0, end - self.layout.goal) // self.layout.width
 
-    def _through(self, x: Tensor, start: int, state: GPTState | None) -> Tensor:
+    def _step(self, tokens: Tensor, state: State, *, last: bool) -> tuple[Tensor, State]:
+        """Logits (B * K, n, bins + 1), or (B * K, 1, bins + 1) of the last token, and the state after tokens."""
+        if not isinstance(state, GPTState):
+            message = f"a GPT continues the states it started, found {type(state).__name__}"
+            raise TypeError(message)
+        x = self.drop(self._embed(tokens, state.length, state.tables[0]))
+        end = state.length + tokens.shape[1]
+        x, after = self._read(x, self.layout.goal + state.length, state, last=last)
+        logits: Tensor = self.head(self.ln_f(x), end - x.shape[1], state.tables[1])
+        return logits, replace(after, length=end)
+
+    def _read(self, x: Tensor, start: int, state: GPTState, *, last: bool) -> tuple[Tensor, GPTState]:
+        """What the blocks make of x (B * K, n, width) from position ``start``, and the state after it."""
+        new = self._visible(start + x.shape[1]) - self._visible(start)
+        like = x.new_empty(self.config.heads, self.config.width // self.config.heads)
+        after = state.extended(new, like, self.config.layers)
+        return self._through(x, start, after, last=last), after
+
+    def _through(self, x: Tensor, start: int, state: GPTState | None, *, last: bool = False) -> Tensor:
         """The residual stream x (B, n, width) after all blocks, from position ``start``, counted from the goal's."""
         reading = self._reading(start, start + x.shape[1], state)
         for layer, block in enumerate(self.blocks):
+            if last and layer == len(self.blocks) - 1:
+                reading = replace(reading, last=True, mask=None)  # the last token sees all
             x = block(x, reading, layer)
         return x
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -17,22 +17,21 @@ if TYPE_CHECKING:
     from ttf_plugins.lstm import LSTMConfig
 
 
-@dataclass(frozen=True)
-class LSTMState:
+@dataclass(frozen=True, kw_only=True)
+class LSTMState(State):
     """What the layers remember of the tokens read so far."""
 
     hidden: Tensor
-    """(layers, B, width)."""
+    """(layers, B * K, width)."""
 
     cell: Tensor
-    """(layers, B, width)."""
-
-    length: int
-    """Tokens read."""
+    """(layers, B * K, width)."""
 
     def select(self, rows: Tensor) -> LSTMState:
-        """The state in which new row ``i`` continues old row ``rows[i]``."""
-        return LSTMState(self.hidden.index_select(1, rows), self.cell.index_select(1, rows), self.length)
+        """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of it."""
+        flat = self.flat(rows)
+        hidden, cell = self.hidden.index_select(1, flat), self.cell.index_select(1, flat)
+        return replace(self, hidden=hidden, cell=cell, rows=rows.shape[1])
 
 
 class LSTM(SequenceModel):
@@ -62,23 +61,23 @@ class LSTM(SequenceModel):
         return self.step(tokens, self.start(len(tokens), tokens.shape[1], goal))[0]
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:  # noqa: ARG002  (of fixed size)
-        """An empty state for ``batch`` sequences, but for the goal, which is read first."""
+        """An empty state for ``batch`` groups of one sequence, but for the goal, which is read first."""
         zeros = self.head.weight.new_zeros(self.lstm.num_layers, batch, self.lstm.hidden_size)
         tokens = self.goal_tokens(goal, batch)
         if self.goal_emb is None:
-            return LSTMState(zeros, zeros, length=0)
+            return LSTMState(hidden=zeros, cell=zeros, groups=batch)
         _, (hidden, cell) = self.lstm(self.drop(self.goal_emb(tokens)), (zeros, zeros))
-        return LSTMState(hidden, cell, length=0)
+        return LSTMState(hidden=hidden, cell=cell, groups=batch)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Logits (B, n, bins + 1) of tokens (B, n) that follow ``state``, and the state after them."""
+        """Logits (B * K, n, bins + 1) of tokens (B * K, n) that follow ``state``, and the state after them."""
         if not isinstance(state, LSTMState):
             message = f"an LSTM continues the states it started, found {type(state).__name__}"
             raise TypeError(message)
         x = self.drop(self.ln_in(self.tok_emb(tokens, state.length)))
         x, (hidden, cell) = self.lstm(x, (state.hidden, state.cell))
         logits = self.head(self.drop(self.ln_out(x)), state.length)
-        return logits, LSTMState(hidden, cell, state.length + tokens.shape[1])
+        return logits, replace(state, hidden=hidden, cell=cell, length=state.length + tokens.shape[1])
 
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
         """Weights of the recurrent layers and of the heads."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,22 +19,21 @@ if TYPE_CHECKING:
     from ttf_plugins.markov import MarkovConfig
 
 
-@dataclass(frozen=True)
-class MarkovState:
+@dataclass(frozen=True, kw_only=True)
+class MarkovState(State):
     """What the next prediction sees of the tokens read so far."""
 
     seen: Tensor
-    """(B, 2 * width): the sums of the embeddings of the transition being written, and of the one before it."""
+    """(B * K, 2 * width): the sums of the embeddings of the transition being written, and of the one before it."""
 
     goal: Tensor
-    """(B, width): the sum of the embeddings of the goal."""
-
-    length: int
-    """Tokens read."""
+    """(B * K, width): the sum of the embeddings of the goal."""
 
     def select(self, rows: Tensor) -> MarkovState:
-        """The state in which new row ``i`` continues old row ``rows[i]``."""
-        return MarkovState(self.seen.index_select(0, rows), self.goal.index_select(0, rows), self.length)
+        """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of it."""
+        flat = self.flat(rows)
+        seen, goal = self.seen.index_select(0, flat), self.goal.index_select(0, flat)
+        return replace(self, seen=seen, goal=goal, rows=rows.shape[1])
 
 
 class Markov(SequenceModel):
@@ -65,14 +64,14 @@ class Markov(SequenceModel):
         return self.step(tokens, self.start(len(tokens), tokens.shape[1], goal))[0]
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:  # noqa: ARG002  (of fixed size)
-        """An empty state for ``batch`` sequences, but for the goal."""
+        """An empty state for ``batch`` groups of one sequence, but for the goal."""
         seen = self.mix.weight.new_zeros(batch, self.mix.weight.shape[2])
         tokens = self.goal_tokens(goal, batch)
         aim = self.goal_emb(tokens).sum(1) if self.goal_emb is not None else self.slot_emb.new_zeros(1)
-        return MarkovState(seen, aim.expand(batch, self.slot_emb.shape[1]), length=0)
+        return MarkovState(seen=seen, goal=aim.expand(batch, self.slot_emb.shape[1]), groups=batch)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Logits (B, n, bins + 1) of tokens (B, n) that follow ``state``, and the state after them."""
+        """Logits (B * K, n, bins + 1) of tokens (B * K, n) that follow ``state``, and the state after them."""
         if not isinstance(state, MarkovState):
             message = f"a Markov model continues the states it started, found {type(state).__name__}"
             raise TypeError(message)
@@ -81,7 +80,7 @@ class Markov(SequenceModel):
         x = self.mix(seen, start) + self.slot_emb[self.tok_emb.slots[start:end]] + state.goal.unsqueeze(1)
         for block in self.blocks:
             x = block(x)
-        return self.head(self.ln_f(x), start), MarkovState(seen[:, -1], state.goal, end)
+        return self.head(self.ln_f(x), start), replace(state, seen=seen[:, -1], length=end)
 
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
         """Weights of the linear maps and of the heads."""

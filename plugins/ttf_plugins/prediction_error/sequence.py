@@ -131,7 +131,7 @@ class _Rollout:
         """Log-likelihood (S,) of the true state's tokens (R, O) under the mixture of the rollouts."""
         logits = self._next().unsqueeze(1)  # (R, 1, bins)
         if state.shape[1] > 1:
-            fork = self._state.select(torch.arange(len(state), device=state.device))
+            fork = self._state.repeat(1)
             rest = self._model.step(state[:, :-1], fork)[0][..., : self._discretizer.bins]
             logits = torch.cat([logits, rest], 1)  # (R, O, bins)
         dead = ~self._discretizer.live[self._layout.observations]

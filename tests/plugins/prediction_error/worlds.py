@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ttf.component import DataConfig
 from ttf.episodes import Rows
 from ttf.interfaces.analysis import Subject
-from ttf.interfaces.model import SequenceModel
+from ttf.interfaces.model import SequenceModel, State
 from ttf.layout import Layout
 from ttf_plugins.uniform import UniformConfig
 
@@ -54,18 +54,14 @@ def world(episodes: int, length: int, seed: int, *, memory: bool = True, noise: 
     return Rows(LAYOUT, values, np.full(episodes, length), ends, np.zeros((episodes, 0), np.float32))
 
 
-@dataclass(frozen=True)
-class TokensState:
+@dataclass(frozen=True, kw_only=True)
+class TokensState(State):
     """All that was read."""
 
     tokens: Tensor
 
-    @property
-    def length(self) -> int:
-        return self.tokens.shape[1]
-
     def select(self, rows: Tensor) -> TokensState:
-        return TokensState(self.tokens[rows])
+        return replace(self, tokens=self.tokens[self.flat(rows)], rows=rows.shape[1])
 
 
 class KnowingModel(SequenceModel):
@@ -101,14 +97,14 @@ class KnowingModel(SequenceModel):
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> TokensState:
         assert capacity <= self.block
-        return TokensState(torch.zeros(batch, 0, dtype=torch.int64))
+        return TokensState(tokens=torch.zeros(batch, 0, dtype=torch.int64), groups=batch)
 
     def step(self, tokens: Tensor, state: object) -> tuple[Tensor, TokensState]:
         assert isinstance(state, TokensState)
         read = torch.cat([state.tokens, tokens], 1)
         self.longest = max(self.longest, read.shape[1])
         assert read.shape[1] <= self.block
-        return self(read)[:, state.length :], TokensState(read)
+        return self(read)[:, state.length :], replace(state, tokens=read, length=read.shape[1])
 
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
         return []
