@@ -144,13 +144,43 @@ class Reader:
         return logits
 
     def _begun(self, first: int) -> State:
-        """A state that has read, from token ``first``, what all rows of a context have in common, once for them all."""
+        """A state that has read all but the last transition from token ``first``, everything once only.
+
+        What all rows of a context have in common is read first, then one transition after the other, each by one of the
+        rows that are alike so far.
+        """
         state = self._model.start(self._contexts, self._capacity, self._goal)
         if self.rows == 1:
             return state
-        if first < self._common:
-            _, state = self._model.read(self.tokens[:: self.rows, first : self._common], state)
-        return state.repeat(self.rows)
+        tokens = self.tokens.view(self._contexts, self.rows, -1)
+        start, width = max(first, self._common), self._model.layout.width
+        if first < start:
+            _, state = self._model.read(tokens[:, 0, first:start], state)
+        reading = tokens.new_zeros(self._contexts, self.rows)  # which of the state's rows each row goes on from
+        alike = torch.ones(1, 1, 1, dtype=torch.bool, device=tokens.device)
+        for end in range(first + width, tokens.shape[2] - width + 1, width):
+            if end > start:
+                part = tokens[:, :, start:end]
+                alike = alike & (part.unsqueeze(1) == part.unsqueeze(2)).all(-1)
+                leaders, follows = leading(alike)
+                state = state.select(reading.gather(1, leaders))
+                _, state = self._model.read(part.flatten(0, 1)[flattened(leaders, self.rows)], state)
+                start, reading = end, follows
+        return state.select(reading)
+
+
+def leading(alike: Tensor) -> tuple[Tensor, Tensor]:
+    """The first of the rows that are alike, (B, K, K) bool.
+
+    Returns:
+        One row (B, U) of each kind, with others where a context has fewer kinds, and which of those each row (B, K) is
+        alike to.
+    """
+    first = alike.to(torch.uint8).argmax(-1)
+    leads = first == torch.arange(first.shape[1], device=first.device)
+    kinds = int(leads.sum(1).max())
+    leaders = leads.to(torch.uint8).sort(dim=1, descending=True, stable=True).indices[:, :kinds]
+    return leaders, (leads.cumsum(1) - 1).gather(1, first)
 
 
 def flattened(rows: Tensor, per_context: int) -> Tensor:
