@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from tests.core.search_cases import Centres, random_case, random_context
 
 from ttf.reader import Reader, leading
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ttf.interfaces.model import State
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -34,9 +40,12 @@ def test_a_window_that_moves_reads_each_kind_of_row_once(monkeypatch: pytest.Mon
     written[:, 1, second] = written[:, 0, second]  # in the second transition, two of three rows are alike
     shapes: list[tuple[int, ...]] = []
     read = model.read
-    monkeypatch.setattr(
-        model, "read", lambda tokens, state: (shapes.append(tuple(tokens.shape)), read(tokens, state))[1]
-    )
+
+    def noted(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        shapes.append(tuple(tokens.shape))
+        return read(tokens, state)
+
+    monkeypatch.setattr(model, "read", noted)
     with torch.inference_mode():
         for tokens in written.flatten(0, 1).unbind(1):
             reader.write(tokens)
