@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ class PlanningPolicy(Policy):
         self.plan_every = plan_every
         self.goals, self.hide_goal = goals, hide_goal
         self.clips = ClipCounter()
+        self.reached: Counter[int] = Counter()  # plans by the widest beam there was time for
 
     def start(self, batch: int, seed: int) -> Actor:
         """An actor for ``batch`` episodes."""
@@ -89,6 +91,8 @@ class _PlanningActor(Actor):
             context = torch.cat([self._past.flatten(1), observed], dim=1)
             self._plan = self._policy.decoder.plan(context, self._generator, self._goal(observations))
             self._followed = 0
+            if self._plan.reached is not None:
+                self._policy.reached[self._plan.reached] += 1
             self.imagined = self._imagined(self._plan.tokens[..., self._layout.observations], observations)
         else:
             self.imagined = None

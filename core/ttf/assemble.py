@@ -114,7 +114,7 @@ class Experiment:
                 }
                 policies |= {name: baseline.policy for name, baseline in baselines.items()}
                 self._evaluate(self.recipe.evaluation, policies, environment, reporters)
-            self._count_clips(planner)
+            self._describe_planning(planner)
         if self.recipe.analyses:
             with self._timed("analyses"):
                 run_analyses(self.recipe, self.run_dir, data, discretizer, model, self.progress)
@@ -246,12 +246,21 @@ class Experiment:
             self.run_dir.write("floor_plan", asdict(floor_plan))
         self.run_dir.write("result", summarise(self.recipe.name, lines))
 
-    def _count_clips(self, planner: Mapping[str, PlanningPolicy]) -> None:
-        """Note how often the planner, with and without its goal, met numbers beyond the discretizer's bins."""
+    def _describe_planning(self, planner: Mapping[str, PlanningPolicy]) -> None:
+        """Note how often the planner, with and without its goal, met numbers beyond the discretizer's bins.
+
+        Where there is a deadline, note and say too how many plans got how far by then.
+        """
         counts = [asdict(policy.clips) for policy in planner.values()]
         if counts:
             acting = {name: sum(count[name] for count in counts) for name in counts[0]}
             self.run_dir.write("discretizer", {**self.run_dir.read("discretizer"), "acting": acting})
+        reached = {name: dict(sorted(policy.reached.items())) for name, policy in planner.items() if policy.reached}
+        for name, widths in reached.items():
+            shares = (f"{width}: {100 * plans / sum(widths.values()):.0f} %" for width, plans in widths.items())
+            self.progress.note(f"{name}: beam width reached by the deadline, share of plans: {', '.join(shares)}")
+        if reached:
+            self._update(reached=reached)
 
     def _newest_checkpoint(self) -> Checkpoint | None:
         """The checkpoint a resumed run goes on from; all metrics are cut back to the steps of the checkpoints."""

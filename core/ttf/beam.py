@@ -30,6 +30,13 @@ class SearchDecoderConfig(DecoderConfig):
     """`end`: nothing counts after the end of an episode; `reference`: the stop token and dead bins are tokens like any
     other, as published."""
 
+    beam_width: Annotated[int, Field(ge=1, le=65_536)]
+    """Plans kept."""
+
+    deadline_ms: Annotated[float, Field(gt=0, le=1e7)] | None = None
+    """Milliseconds for a plan; null for as long as it takes. The beam is then widened from 1 to `beam_width` while time
+    remains, the best plan so far counts, and the run says how wide it got. Such runs depend on the machine's speed."""
+
     def limit(self, model: SequenceModel) -> int:
         """Tokens that a model is shown at most."""
         return min(model.block, model.layout.block(self.context)) if self.window == "sliding" else model.block

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ttf.agent import PlanningPolicy
+from ttf.anytime import AnytimeDecoder, widths
+from ttf.beam import SearchDecoderConfig
 from ttf.expected import ExpectedActions
 
 if TYPE_CHECKING:
+    from ttf.component import DecoderConfig
     from ttf.goals import GoalColumns
     from ttf.interfaces.critic import Critic
+    from ttf.interfaces.decoder import Decoder
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
     from ttf.interfaces.model import SequenceModel
@@ -32,7 +36,16 @@ def make_planners(
     config, data = recipe.decoder, recipe.data
     if config is None or environment is None:
         return {}
-    decoder = config.build(model, discretizer, discount=data.discount**data.stride, critic=critic)
+
+    def build(chosen: DecoderConfig) -> Decoder:
+        return chosen.build(model, discretizer, discount=data.discount**data.stride, critic=critic)
+
+    if isinstance(config, SearchDecoderConfig) and config.deadline_ms is not None:
+        narrower = {width: config.model_copy(update={"beam_width": width}) for width in widths(config.beam_width)}
+        built = {width: build(chosen) for width, chosen in narrower.items()}
+        decoder: Decoder = AnytimeDecoder(built, config.deadline_ms / 1000)
+    else:
+        decoder = build(config)
     if config.actions == "expected":
         decoder = ExpectedActions(decoder, model, discretizer, context=config.context, followed=config.plan_every)
     names = {config.kind: False}

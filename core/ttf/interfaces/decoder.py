@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ class Plan:
     """Actions (B, n, A) of the first n transitions in their own units, where others than those of the tokens are to be
     taken; the plan is followed no further than n."""
 
+    reached: int | None = None
+    """The widest beam there was time for, where there is a deadline."""
+
     @property
     def transitions(self) -> int:
         """How many transitions can be followed."""
@@ -33,7 +36,7 @@ class Plan:
     def select(self, rows: Tensor) -> Plan:
         """The plans of some contexts, (B',) int64."""
         actions = None if self.actions is None else self.actions[rows]
-        return Plan(self.tokens[rows], self.score[rows], actions)
+        return replace(self, tokens=self.tokens[rows], score=self.score[rows], actions=actions)
 
 
 class Decoder(ABC):
