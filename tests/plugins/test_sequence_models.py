@@ -112,8 +112,9 @@ def test_a_model_that_is_moved_leaves_nothing_behind(config: ModelConfig) -> Non
     assert {tensor.device.type for tensor in [*model.parameters(), *model.buffers()]} == {"meta"}
     state = model.start(2, 9)
     for length in (4, 1, 2):  # within a transition, its last token, into the next one
-        logits, state = model.step(torch.zeros(2, length, dtype=torch.int64, device="meta"), state)
+        logits, state = model.step(torch.zeros(2 * state.rows, length, dtype=torch.int64, device="meta"), state)
         assert logits.device.type == "meta"
+        state = state.repeat(2)
 
 
 @of_every_kind

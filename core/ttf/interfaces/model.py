@@ -34,7 +34,10 @@ class State(ABC):
 
     @abstractmethod
     def select(self, rows: Tensor) -> Self:
-        """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of it; (B, K') int64."""
+        """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of it; (B, K') int64.
+
+        The rows may lie on another device than the state.
+        """
 
     def repeat(self, copies: int) -> Self:
         """The state in which every group stands ``copies`` times, one after the other."""

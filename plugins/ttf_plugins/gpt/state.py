@@ -114,7 +114,8 @@ class GPTState(State):
         filled = 0
         for segment in others:
             first = torch.arange(self.groups, device=rows.device).unsqueeze(1) * segment.rows
-            stored, end = (first + rows % segment.rows).flatten(), filled + segment.filled
+            stored = (first + rows % segment.rows).flatten().to(like.device)
+            end = filled + segment.filled
             pairs = zip((*joined.keys, *joined.values), (*segment.keys, *segment.values), strict=True)
             for new, old in pairs:
                 chosen = old.flatten(0, 1)[:, :, : segment.filled].index_select(0, stored)

@@ -29,7 +29,7 @@ class LSTMState(State):
 
     def select(self, rows: Tensor) -> LSTMState:
         """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of it."""
-        flat = self.flat(rows)
+        flat = self.flat(rows).to(self.hidden.device)
         hidden, cell = self.hidden.index_select(1, flat), self.cell.index_select(1, flat)
         return replace(self, hidden=hidden, cell=cell, rows=rows.shape[1])
 

@@ -31,7 +31,7 @@ class MarkovState(State):
 
     def select(self, rows: Tensor) -> MarkovState:
         """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of it."""
-        flat = self.flat(rows)
+        flat = self.flat(rows).to(self.seen.device)
         seen, goal = self.seen.index_select(0, flat), self.goal.index_select(0, flat)
         return replace(self, seen=seen, goal=goal, rows=rows.shape[1])
 
