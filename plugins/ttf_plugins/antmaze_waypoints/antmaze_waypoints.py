@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ttf_plugins.antmaze_waypoints import AntMazeWaypointsConfig
 
 #: Part of a data set's id; raised whenever the same configuration gives other data.
-_COLLECTOR = 2
+_COLLECTOR = 3
 
 _ALGORITHM = "waypoints: shortest path, trained walker, Gaussian action noise"
 _DESCRIPTION = "AntMaze episodes from one random place to another, with the rewards of one goal, where they end."

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from ttf_plugins.antmaze_waypoints.waypoints import WaypointPolicy
 
+#: Steps that an ant may lie on its back before its episode is cut off.
+LYING = 25
+
 #: What the policy sees while it collects.
 RULE = ObservationRule(("achieved_goal", "observation"))
 COLUMNS = Columns(position=(0, 1), body=tuple(range(2, 29)))
@@ -30,8 +33,9 @@ def run(
     """One episode in every environment, from a random cell to one random place after another.
 
     The last seed is the policy's. An episode ends where the environment ends it: at its goal and at its time limit. It
-    is cut off where the ant has fallen on its back, from which it does not get up. It goes on at the places it comes
-    to: nothing would follow the states in which an ant arrives, and a critic could believe anything of them.
+    is cut off where the ant has been lying on its back for a while, from which it does not get up. It goes on at the
+    places it comes to, and for that while after a fall: nothing would follow those states otherwise, and a critic could
+    believe anything of them.
     """
     starts = _starts(policy, len(environments), seeds[-1])
     recordings = [
@@ -40,15 +44,17 @@ def run(
     ]
     actor = policy.start(len(recordings), seeds[-1])
     running, seen = recordings, np.stack([recording.vector() for recording in recordings])
+    lying = np.zeros(len(running), dtype=np.int64)  # for how many steps
     while running:
         actions = actor.act(seen)
         ends = np.array([not recording.step(action) for recording, action in zip(running, actions, strict=True)])
         seen = np.stack([recording.vector() for recording in running])
-        cut = ~ends & fallen(seen[:, list(COLUMNS.body)])
+        lying = np.where(fallen(seen[:, list(COLUMNS.body)]), lying + 1, 0)
+        cut = ~ends & (lying > LYING)
         for row in np.flatnonzero(cut):
             running[row].cut_off()
         going = np.flatnonzero(~ends & ~cut)
-        running, seen = [running[row] for row in going], seen[going]
+        running, seen, lying = [running[row] for row in going], seen[going], lying[going]
         actor.keep(going)
     return [recording.buffer() for recording in recordings]
 

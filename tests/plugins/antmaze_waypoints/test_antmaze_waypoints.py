@@ -22,7 +22,7 @@ from ttf.recording import BATCH
 from ttf.registered import make
 from ttf_plugins.antmaze_waypoints import AntMazeWaypointsConfig
 from ttf_plugins.antmaze_waypoints.antmaze_waypoints import dataset_id, environment_spec
-from ttf_plugins.antmaze_waypoints.collect import COLUMNS, RULE, run
+from ttf_plugins.antmaze_waypoints.collect import COLUMNS, LYING, RULE, run
 from ttf_plugins.antmaze_waypoints.walker import fallen, load_walker
 from ttf_plugins.antmaze_waypoints.waypoints import Columns, WaypointPolicy
 from ttf_plugins.gymnasium import GymnasiumConfig
@@ -83,7 +83,7 @@ def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
     assert list(minari.list_local_datasets()) == [source.provenance.id]
     assert not list((store / ".ttf").glob("*/"))
     details = source.provenance.details
-    assert (details["maze"], details["action noise"], details["collector"]) == ("umaze", "0.2", "2")
+    assert (details["maze"], details["action noise"], details["collector"]) == ("umaze", "0.2", "3")
     assert details["mujoco"].startswith("3.")
 
 
@@ -240,7 +240,9 @@ def test_an_actor_that_arrives_goes_to_another_cell_and_rows_keep_their_places()
 
 
 class _Tumbling(gymnasium.Env[Any, Any]):
-    """An ant that stands still, far from any place, and lies on its back after three steps."""
+    """An ant that stands still, far from any place, and lies on its back after three steps, but for one of them."""
+
+    up: int | None = None
 
     def __init__(self) -> None:
         self.steps = 0
@@ -255,16 +257,23 @@ class _Tumbling(gymnasium.Env[Any, Any]):
 
     def _seen(self) -> dict[str, Any]:
         body = np.zeros(27)
-        body[1 if self.steps < 3 else 2] = 1.0
+        body[1 if self.steps < 3 or self.steps == self.up else 2] = 1.0
         return {"achieved_goal": np.array([4.0, 0.0]), "observation": body, "desired_goal": np.zeros(2)}
 
 
-def test_an_episode_is_cut_off_where_the_ant_lies_on_its_back() -> None:
+def test_an_episode_is_cut_off_where_the_ant_has_been_lying_on_its_back_for_a_while() -> None:
     (episode,) = run([_Tumbling()], _policy(), [0, 1])
-    assert len(episode) == 3
-    assert episode.truncations.tolist() == [False, False, True]
+    assert len(episode) == 3 + LYING
+    assert episode.truncations.tolist() == [False] * (2 + LYING) + [True]
     assert not episode.terminations.any()
-    assert fallen(episode.observations["observation"]).tolist() == [False, False, False, True]
+    assert fallen(episode.observations["observation"]).tolist() == [False] * 3 + [True] * (LYING + 1)
+
+
+def test_an_ant_that_gets_up_again_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Tumbling, "up", 3 + LYING)
+    (episode,) = run([_Tumbling()], _policy(), [0, 1])
+    assert len(episode) == 4 + 2 * LYING
+    assert int(fallen(episode.observations["observation"]).sum()) == 2 * LYING + 1
 
 
 @pytest.mark.usefixtures("store")
