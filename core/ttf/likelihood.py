@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ttf.interfaces.decoder import Decoder, Plan
-from ttf.reader import Grammar, Reader, SearchSettings, flattened, in_turns
+from ttf.reader import Grammar, Reader, SearchSettings, in_turns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,8 +81,7 @@ class LikelihoodSearch:
         parents, tokens = best // vocabulary, (best % vocabulary).flatten()
         same = torch.arange(reader.rows, device=best.device).expand(contexts, -1)
         if not torch.equal(parents, same):
-            beams.ended = beams.ended[flattened(parents, reader.rows)]
-            reader.select(parents)
+            beams.ended = beams.ended[reader.select(parents)]
         beams.ended = self._grammar.ended(beams.ended, tokens, column)
         reader.write(tokens)
 

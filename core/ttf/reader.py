@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from ttf.interfaces.decoder import Plan
+from ttf.interfaces.model import flattened, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,21 +119,22 @@ class Reader:
         self.tokens = torch.cat([self.tokens, tokens.unsqueeze(1)], dim=1)
         self._logits = None
 
-    def repeat(self, copies: int) -> None:
-        """Let every context's rows stand ``copies`` times, one after the other."""
+    def repeat(self, copies: int) -> Tensor:
+        """Let every context's rows stand ``copies`` times, one after the other; their flat rows (B * K * copies,)."""
         self._state = self._state.repeat(copies) if self._state is not None else None
-        self._choose(repeated(self.rows, copies, self._contexts, self.tokens.device))
+        return self._choose(repeated(self.rows, copies, self._contexts, self.tokens.device))
 
-    def select(self, rows: Tensor) -> None:
-        """Go on with rows (B, K') of each context."""
+    def select(self, rows: Tensor) -> Tensor:
+        """Go on with rows (B, K') of each context; their flat rows (B * K',)."""
         self._state = self._state.select(rows) if self._state is not None else None
-        self._choose(rows)
+        return self._choose(rows)
 
-    def _choose(self, rows: Tensor) -> None:
+    def _choose(self, rows: Tensor) -> Tensor:
         flat = flattened(rows, self.rows)
         self.tokens = self.tokens.index_select(0, flat)
         self._logits = self._logits.index_select(0, flat) if self._logits is not None else None
         self.rows = rows.shape[1]
+        return flat
 
     def _read(self) -> Tensor:
         """Show the model what it has not read; where the window moved, all of it again from position 0."""
@@ -181,13 +183,3 @@ def leading(alike: Tensor) -> tuple[Tensor, Tensor]:
     kinds = int(leads.sum(1).max())
     leaders = leads.to(torch.uint8).sort(dim=1, descending=True, stable=True).indices[:, :kinds]
     return leaders, (leads.cumsum(1) - 1).gather(1, first)
-
-
-def flattened(rows: Tensor, per_context: int) -> Tensor:
-    """Flat rows (B * K',) of rows (B, K') of contexts that have ``per_context`` rows each."""
-    return (torch.arange(len(rows), device=rows.device).unsqueeze(1) * per_context + rows).flatten()
-
-
-def repeated(rows: int, copies: int, contexts: int, device: torch.device) -> Tensor:
-    """Rows (B, copies * K) of each context: all of them, one after the other, ``copies`` times."""
-    return torch.arange(rows, device=device).repeat(copies).expand(contexts, -1)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ttf.interfaces.decoder import Decoder, Plan
-from ttf.reader import Grammar, Reader, SearchSettings, flattened, in_turns, repeated
+from ttf.reader import Grammar, Reader, SearchSettings, in_turns
 from ttf.sampling import draw
 
 if TYPE_CHECKING:
@@ -141,13 +141,11 @@ class BeamSearch:
         for t in range(settings.horizon):
             reader.logits()  # read once per beam, not once per candidate
             copies = uniforms.shape[-1] // reader.rows  # a single first beam stands for W equal ones
-            rows = rows.select(flattened(repeated(reader.rows, copies, contexts, context.device), reader.rows))
-            reader.repeat(copies)
+            rows = rows.select(reader.repeat(copies))
             self._act(reader, rows, uniforms[t, : self.layout.action].flatten(1))
             self._score(reader, rows, t)
             best = best_rows(rows.score.view(contexts, -1), settings.beam_width)
-            rows = rows.select(flattened(best, reader.rows))
-            reader.select(best)
+            rows = rows.select(reader.select(best))
             if t < settings.horizon - 1:
                 numbers = uniforms[t, self.layout.action :, :, : settings.beam_width]
                 self._observe(reader, rows, numbers.flatten(1))

@@ -41,11 +41,21 @@ class State(ABC):
 
     def repeat(self, copies: int) -> Self:
         """The state in which every group stands ``copies`` times, one after the other."""
-        return self.select(torch.arange(self.rows).repeat(copies).expand(self.groups, -1))
+        return self.select(repeated(self.rows, copies, self.groups))
 
     def flat(self, rows: Tensor) -> Tensor:
         """Flat rows (B * K',) of what is selected by rows (B, K')."""
-        return (torch.arange(self.groups, device=rows.device).unsqueeze(1) * self.rows + rows).flatten()
+        return flattened(rows, self.rows)
+
+
+def flattened(rows: Tensor, held: int) -> Tensor:
+    """Flat rows (B * K',) of rows (B, K') of groups that hold ``held`` rows each."""
+    return (torch.arange(len(rows), device=rows.device).unsqueeze(1) * held + rows).flatten()
+
+
+def repeated(rows: int, copies: int, groups: int, device: torch.device | None = None) -> Tensor:
+    """Rows (B, copies * K) of each group: all of them, one after the other, ``copies`` times."""
+    return torch.arange(rows, device=device).repeat(copies).expand(groups, -1)
 
 
 class SequenceModel(nn.Module, ABC):

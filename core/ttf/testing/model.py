@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ttf.interfaces.model import HasAttention
+from ttf.interfaces.model import HasAttention, flattened, repeated
 from ttf.layout import Layout
 from ttf.testing.requirement import require
 
@@ -110,9 +110,9 @@ def _check_steps(model: SequenceModel, generator: torch.Generator, where: str) -
             held = len(history) // batch
             rows = torch.randint(0, held, (batch, _draw(1, 5, generator)), generator=generator)
             if change == 1:
-                rows = torch.arange(held).repeat(_draw(1, 3, generator)).expand(batch, -1)
+                rows = repeated(held, _draw(1, 3, generator), batch)
             state = state.repeat(rows.shape[1] // held) if change == 1 else state.select(rows)
-            flat = _flat(rows, held)
+            flat = flattened(rows, held)
             history, goal = history[flat], goal[flat]
         block = _tokens(model, len(history), _draw(1, capacity - history.shape[1], generator), generator)
         history = torch.cat([history, block], 1)
@@ -144,7 +144,7 @@ def _check_branches(model: SequenceModel, generator: torch.Generator, where: str
     other = _step(model, model.start(2, model.block, goals), flipped, (flipped, goals), f"{where}: a second state")
     branches = [(other, flipped, goals)]
     for copies in (1, 3):
-        flat = _flat(torch.zeros(2, copies, dtype=torch.int64), 1)
+        flat = flattened(torch.zeros(2, copies, dtype=torch.int64), 1)
         branches.append((state.repeat(copies), prefix[flat], goal[flat]))
         branches.append((state.select(torch.zeros(2, copies, dtype=torch.int64)), prefix[flat], goal[flat]))
     for _ in range(2):
@@ -153,11 +153,6 @@ def _check_branches(model: SequenceModel, generator: torch.Generator, where: str
             history = torch.cat([history, block], 1)  # noqa: PLW2901  (this branch's)
             read = _step(model, branch, block, (history, aim), f"{where}: interleaved branch {index}")
             branches[index] = read, history, aim
-
-
-def _flat(rows: Tensor, held: int) -> Tensor:
-    """Flat rows (B * K',) of rows (B, K') of groups that hold ``held`` rows each."""
-    return (torch.arange(len(rows)).unsqueeze(1) * held + rows).flatten()
 
 
 def _check_length(model: SequenceModel, where: str) -> None:

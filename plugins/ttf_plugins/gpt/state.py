@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ttf.interfaces.model import State
+from ttf.interfaces.model import State, flattened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,8 +113,7 @@ class GPTState(State):
         joined = Segment.empty(like, self.groups, state.rows, self.capacity - state.visible, len(others[0].keys))
         filled = 0
         for segment in others:
-            first = torch.arange(self.groups, device=rows.device).unsqueeze(1) * segment.rows
-            stored = (first + rows % segment.rows).flatten().to(like.device)
+            stored = flattened(rows % segment.rows, segment.rows).to(like.device)
             end = filled + segment.filled
             pairs = zip((*joined.keys, *joined.values), (*segment.keys, *segment.values), strict=True)
             for new, old in pairs:
