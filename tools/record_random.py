@@ -9,18 +9,23 @@ of your own: put it where the actions are sampled.
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 import gymnasium
-import minari
-import numpy as np
-from minari.data_collector import EpisodeBuffer
 
+from ttf.minari_store import exists
 from ttf.minari_write import create
+from ttf.observations import ObservationRule
+from ttf.recording import Recording
+
+if TYPE_CHECKING:
+    import numpy as np
+    from minari.data_collector import EpisodeBuffer
 
 
 def record(environment: str, dataset: str, episodes: int, seed: int) -> None:
     """Play some episodes and store them, unless they are stored already."""
-    if dataset in minari.list_local_datasets():
+    if exists(dataset):
         return
     played = gymnasium.make(environment)
     played.action_space.seed(seed)
@@ -30,21 +35,10 @@ def record(environment: str, dataset: str, episodes: int, seed: int) -> None:
 
 def _episode(environment: gymnasium.Env[np.ndarray, np.ndarray], seed: int) -> EpisodeBuffer:
     """One episode, to its end."""
-    observations, steps, over = [environment.reset(seed=seed)[0]], [], False
-    while not over:
-        action = environment.action_space.sample()
-        observation, reward, terminated, truncated, _ = environment.step(action)
-        observations.append(observation)
-        steps.append((action, reward, terminated, truncated))
-        over = terminated or truncated
-    actions, rewards, terminations, truncations = (np.array(column) for column in zip(*steps, strict=True))
-    return EpisodeBuffer(
-        observations=np.stack(observations),
-        actions=actions,
-        rewards=rewards,
-        terminations=terminations,
-        truncations=truncations,
-    )
+    recording = Recording(environment, ObservationRule(), seed)
+    while recording.step(environment.action_space.sample()):
+        pass
+    return recording.buffer()
 
 
 def main() -> None:

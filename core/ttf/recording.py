@@ -21,7 +21,7 @@ BATCH = 16
 
 
 class Recording:
-    """One episode while it is recorded, of an environment whose observations are dicts of arrays."""
+    """One episode while it is recorded; observations are arrays, or dicts of arrays."""
 
     def __init__(
         self,
@@ -56,17 +56,22 @@ class Recording:
     def buffer(self) -> EpisodeBuffer:
         """The episode as arrays, observations one more than steps."""
         actions, rewards, terminations, truncations = (np.array(column) for column in zip(*self._steps, strict=True))
-        keys = self._observations[0]
-        observations = {key: np.stack([seen[key] for seen in self._observations]) for key in keys}
         return EpisodeBuffer(
             seed=self._seed,
             options=self._options,
-            observations=observations,
+            observations=_stacked(self._observations),
             actions=actions,
             rewards=rewards,
             terminations=terminations,
             truncations=truncations,
         )
+
+
+def _stacked(observations: Sequence[Any]) -> Any:  # noqa: ANN401  (arrays or dicts of arrays)
+    """What was seen one after the other: an array, or a dict of arrays."""
+    if isinstance(observations[0], dict):
+        return {key: np.stack([seen[key] for seen in observations]) for key in observations[0]}
+    return np.stack(observations)
 
 
 def collect(
