@@ -19,9 +19,11 @@ from ttf_plugins.gpt import GPTConfig
 class Centres(Discretizer):
     """Random representative values and random dead bins; all a search needs of a discretizer."""
 
-    def __init__(self, layout: Layout, bins: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, layout: Layout, bins: int, generator: torch.Generator, dtype: torch.dtype = torch.float64
+    ) -> None:
         super().__init__(layout, bins)
-        self.centres = torch.randn(layout.width, bins, generator=generator, dtype=torch.float64)
+        self.centres = torch.randn(layout.width, bins, generator=generator, dtype=dtype)
         self.live = torch.rand(layout.width, bins, generator=generator) < 0.8
         self.live[:, 0] = True
 
@@ -94,7 +96,7 @@ class Aimed(SequenceModel):
         raise NotImplementedError
 
 
-def random_case(seed: int) -> tuple[SequenceModel, Discretizer, BeamSettings, int]:
+def random_case(seed: int, dtype: torch.dtype = torch.float64) -> tuple[SequenceModel, Discretizer, BeamSettings, int]:
     """A tiny model with large random weights, a discretizer, settings and a number of past transitions."""
     choose, generator = random.Random(seed), torch.Generator().manual_seed(seed)
     layout = Layout(choose.randint(1, 3), choose.randint(1, 2), (0, 0)[: seed % 3])
@@ -106,9 +108,9 @@ def random_case(seed: int) -> tuple[SequenceModel, Discretizer, BeamSettings, in
         context=context,
         value_leak=choose.choice(["reference", "blocked"]),
     )
-    model = config.build(layout, bins).double().eval()
+    model = config.build(layout, bins).to(dtype).eval()
     for parameter in model.parameters():
-        parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.5
+        parameter.data = torch.randn(parameter.shape, generator=generator, dtype=dtype) * 0.5
     horizon, past = choose.randint(1, 4), choose.randint(0, 4)
     sliding = choose.random() < 0.5
     settings = BeamSettings(
@@ -126,7 +128,7 @@ def random_case(seed: int) -> tuple[SequenceModel, Discretizer, BeamSettings, in
         stop=choose.choice(["end", "reference"]),
         observing=choose.choice([None, None, Sampling(0.9, top_p=0.8)]),
     )
-    discretizer = Centres(layout, bins, generator)
+    discretizer = Centres(layout, bins, generator, dtype)
     discretizer.live[layout.reward, :2] = True  # a single reward makes plans of equal scores, and any of them would do
     return model, discretizer, settings, past
 

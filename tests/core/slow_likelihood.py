@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING
 
-from tests.core.slow_search import filtered, next_logits
+from tests.core.slow_tokens import filtered, next_logits
 
 if TYPE_CHECKING:
     from ttf.interfaces.discretizer import Discretizer

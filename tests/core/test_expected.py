@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.core.search_cases import random_case, random_context, random_goals
-from tests.core.slow_search import cropped, next_logits
+from tests.core.slow_tokens import cropped, next_logits
 
 from ttf.expected import ExpectedActions
 from ttf.sampling import Sampling

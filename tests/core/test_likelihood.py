@@ -11,7 +11,7 @@ import pytest
 import torch
 from tests.core.search_cases import Aimed, Centres, Ending, random_case, random_context, random_goals
 from tests.core.slow_likelihood import SlowLikelihood
-from tests.core.slow_search import next_logits
+from tests.core.slow_tokens import next_logits
 
 from ttf.layout import Layout
 from ttf.likelihood import LikelihoodSearch, LikelihoodSettings, likeliest

@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.slow_tokens import filtered as filtered_slowly
+from tests.core.slow_tokens import first_above
 
 from ttf.sampling import REMOVED, Sampling, draw, filter_reference_cdf, filter_top_k, filter_top_p
 
@@ -40,6 +42,23 @@ def test_top_p_always_keeps_the_likeliest_token() -> None:
 
 def test_top_k_keeps_ties_with_the_last_one_kept() -> None:
     assert filter_top_k(logits(0.2, 0.2, 0.5, 0.1), 2).isfinite().tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("reference_cdf", [None, 0.6])
+@pytest.mark.parametrize("top_p", [None, 0.5])
+@pytest.mark.parametrize("top_k", [None, 3])
+def test_filters_and_draws_are_those_of_plain_loops(
+    reference_cdf: float | None, top_p: float | None, top_k: int | None
+) -> None:
+    sampling, generator = Sampling(0.7, reference_cdf, top_p, top_k), torch.Generator().manual_seed(0)
+    random = 2 * torch.randn(50, 8, generator=generator, dtype=torch.float64)
+    uniforms = torch.rand(50, generator=generator, dtype=torch.float64)
+    random[::3, 2] = -torch.inf
+    probabilities = sampling.probabilities(random)
+    expected = [filtered_slowly(row, sampling) for row in random]
+    torch.testing.assert_close(probabilities, torch.tensor(expected, dtype=torch.float64))
+    tokens = [first_above(row, number) for row, number in zip(expected, uniforms.tolist(), strict=True)]
+    assert draw(probabilities, uniforms).tolist() == tokens
 
 
 @given(

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.core.search_cases import Aimed, Centres, Ending, random_case, random_goals
-from tests.core.slow_search import SlowSearch
+from tests.core.search_cases import Centres, Ending, random_case, random_context, random_goals
 
 from ttf.layout import Layout
 from ttf.sampling import Sampling
 from ttf.search import BeamSearch, BeamSettings
+from ttf.testing.search import Comparison, compare_searches
 
 CASES, CASES_PER_TEST = 1200, 100
+TOKENS = 10_000
 
 
 @pytest.mark.parametrize("first", range(0, CASES, CASES_PER_TEST))
 def test_the_engine_plans_what_the_obvious_search_plans(first: int) -> None:
     for seed in range(first, first + CASES_PER_TEST):
-        model, discretizer, settings, past = random_case(seed)
-        search = BeamSearch(model, discretizer, settings)
-        generator = torch.Generator().manual_seed(seed)
-        contexts = 1 + seed % 3
-        length = past * model.layout.width + model.layout.observation
-        context = torch.randint(discretizer.vocabulary, (contexts, length), generator=generator)
-        uniforms = torch.rand(search.uniforms_shape(contexts), generator=generator, dtype=torch.float64)
-        goals = random_goals(model, contexts, seed)
-        plan = search.plan(context, uniforms, goals)
-        with torch.inference_mode():
-            for row in range(contexts):
-                slow = SlowSearch(Aimed(model, goals[row]), discretizer, settings)
-                tokens, score = slow.plan(context[row].tolist(), uniforms[:, :, row])
-                assert plan.tokens[row].flatten().tolist() == tokens, f"case {seed}, context {row}"
-                assert float(plan.score[row]) == pytest.approx(score, rel=1e-9, abs=1e-9)
+        compared = compared_in_case(seed, torch.float64)
+        assert compared.differing == 0, f"case {seed}"
+        torch.testing.assert_close(compared.plan.score, compared.reference.score, rtol=1e-9, atol=1e-9)
+
+
+def test_it_does_in_float32_too() -> None:
+    compared = [compared_in_case(seed, torch.float32) for seed in range(CASES)]
+    assert sum(comparison.differing for comparison in compared) == 0
+    assert sum(comparison.tokens for comparison in compared) > TOKENS
+
+
+def compared_in_case(seed: int, dtype: torch.dtype) -> Comparison:
+    """The engine and the obvious search, for up to three contexts at once."""
+    model, discretizer, settings, past = random_case(seed, dtype)
+    search, contexts = BeamSearch(model, discretizer, settings), 1 + seed % 3
+    context = random_context(model, discretizer, past, contexts, seed)
+    uniforms = torch.rand(search.uniforms_shape(contexts), generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return compare_searches(search, context, uniforms, random_goals(model, contexts, seed))
 
 
 def test_planning_in_turns_gives_the_same_plans(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 import torch
 from tests.core.search_cases import random_case, random_context
-from tests.core.slow_search import Planned, SlowSearch
 from tests.core.toys import corridor_rows, fitted, tiny_recipe
 from torch import Tensor
 
@@ -15,6 +15,7 @@ from ttf.errors import RecipeError
 from ttf.interfaces.critic import Critic
 from ttf.recipe import load
 from ttf.search import BeamDecoder, BeamSearch
+from ttf.testing.search import Planned, compare_searches
 from ttf_plugins.beam_search import BeamSearchConfig
 from ttf_plugins.gpt import GPTConfig
 from ttf_plugins.value_guided import ValueGuidedConfig
@@ -56,22 +57,21 @@ class Formula(Critic):
         raise NotImplementedError
 
 
-def by_hand(config: ValueGuidedConfig, discretizer: Discretizer, plan: list[Planned], discount: float) -> float:
-    """The score of a plan of transitions 0 to t, as the component's description has it."""
+def by_hand(config: ValueGuidedConfig, discretizer: Discretizer, plan: list[Planned], discount: float) -> Tensor:
+    """The scores of plans of transitions 0 to t, as the component's description has them."""
     layout = discretizer.layout
 
-    def second_term(i: int) -> float:
+    def second_term(i: int) -> Tensor:
         tokens, reward, value, ended = plan[i]
-        if ended:
-            return 0.0
-        seen = discretizer.decode(torch.tensor(tokens[: layout.observation]), 0)
-        acted = discretizer.decode(torch.tensor(tokens[layout.observation : layout.reward]), layout.observation)
-        q = float(Formula().action_value(seen[None], acted[None]))
-        return float(discount**i * ((1 - config.mix) * q + config.mix * (reward + discount * value)))
+        seen = discretizer.decode(tokens[:, : layout.observation], 0)
+        acted = discretizer.decode(tokens[:, layout.observation : layout.reward], layout.observation)
+        q = Formula().action_value(seen, acted)
+        return torch.where(ended, 0.0, discount**i * ((1 - config.mix) * q + config.mix * (reward + discount * value)))
 
-    t = len(plan) - 1
-    rewards = sum(discount**i * plan[i].reward for i in range(t)) if config.use_rewards else 0.0
-    return rewards + (second_term(t) if config.q_at == "leaf" else sum(second_term(i) for i in range(t + 1)))
+    t, nothing = len(plan) - 1, torch.tensor(0.0)
+    rewards = sum((discount**i * plan[i].reward for i in range(t)), nothing) if config.use_rewards else nothing
+    steps = [t] if config.q_at == "leaf" else range(t + 1)
+    return rewards + sum((second_term(i) for i in steps), nothing)
 
 
 def best_in_order(scores: Tensor, count: int) -> Tensor:
@@ -90,16 +90,13 @@ def test_plans_and_scores_are_those_of_the_formula_worked_out_by_hand(
     for seed in range(CASES_PER_FORMULA):
         model, discretizer, settings, past = random_case(seed)
         search = BeamSearch(model, discretizer, settings, score_of(config, discretizer, Formula()))
-        slow = SlowSearch(model, discretizer, settings, lambda *plan, d=discretizer: by_hand(config, d, *plan))
         context = random_context(model, discretizer, past, 1, seed)
         uniforms = torch.rand(
             search.uniforms_shape(1), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
         )
-        plan = search.plan(context, uniforms)
-        with torch.inference_mode():
-            tokens, score = slow.plan(context[0].tolist(), uniforms[:, :, 0])
-        assert plan.tokens[0].flatten().tolist() == tokens, f"case {seed}"
-        assert float(plan.score) == pytest.approx(score, rel=1e-9, abs=1e-9), f"case {seed}"
+        compared = compare_searches(search, context, uniforms, score=partial(by_hand, config, discretizer))
+        assert compared.differing == 0, f"case {seed}"
+        torch.testing.assert_close(compared.plan.score, compared.reference.score, rtol=1e-9, atol=1e-9)
 
 
 def test_the_cases_above_have_plans_that_end_and_plans_of_several_transitions() -> None:
