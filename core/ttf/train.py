@@ -101,7 +101,7 @@ class Trainer:
             self.model.train()
             with progress.task("training", self.config.steps, done=self.step, unit="steps") as task:
                 while self.step < self.config.steps and not interrupts.pending:
-                    self._update()
+                    self.update()
                     self._after_update(task)
             if interrupts.pending and self.step != self._saved_step:
                 self.save()
@@ -160,7 +160,8 @@ class Trainer:
         with own_random_states(self._seed, self.device):
             restore_random_states(*self._random, self.device)  # what does not work is refused here
 
-    def _update(self) -> None:
+    def update(self) -> None:
+        """One update of the weights; training goes through :meth:`run`."""
         batch = self.windows.batch(self._sampler.next())
         seen = int((batch.targets != self.discretizer.stop).sum())
         batch = self._hiding_goals(batch).to(self.device)

@@ -9,6 +9,7 @@ import click
 
 from ttf import __version__
 from ttf.cli.analyse import analyse
+from ttf.cli.bench import bench
 from ttf.cli.components import components
 from ttf.cli.doctor import doctor
 from ttf.cli.export import export
@@ -92,6 +93,6 @@ def make_cli() -> click.Group:
         """Offline reinforcement learning as sequence modelling, assembled from recipes."""
         settings.debug = debug
 
-    for command in (run, validate, components, schema, recipes, analyse, report, export, doctor):
+    for command in (run, validate, components, schema, recipes, analyse, report, export, bench, doctor):
         ttf.add_command(command)
     return ttf

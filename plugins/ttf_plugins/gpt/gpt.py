@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 from ttf.columns import ColumnLinear, GoalEmbedding, Waves, column_rows
 from ttf.interfaces.model import SequenceModel, linear_weights
 from ttf_plugins.gpt.state import GPTState
+from ttf_plugins.gpt.training import Dropout, attend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,7 @@ class Attention(nn.Module):
         self.dropout = config.attention_dropout
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.proj = nn.Linear(config.width, config.width)
-        self.residual_dropout = nn.Dropout(config.dropout)
+        self.residual_dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, reading: Reading, layer: int) -> Tensor:
         """What the tokens x (B, n, width), or the last of them, gather from those they see."""
@@ -60,8 +61,7 @@ class Attention(nn.Module):
         if reading.state is not None:
             attended = reading.state.attended(q, k, v, reading.mask, layer)
         else:
-            dropout = self.dropout if self.training else 0.0
-            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=reading.mask, dropout_p=dropout)
+            attended = attend(q, k, v, reading.mask, self.dropout if self.training else 0.0)
         out: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, -1, width))
         return self.residual_dropout(out)  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
@@ -90,7 +90,7 @@ class Block(nn.Module):
             nn.Linear(config.width, 4 * config.width),
             nn.GELU(),
             nn.Linear(4 * config.width, config.width),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
         )
 
     def forward(self, x: Tensor, reading: Reading, layer: int) -> Tensor:
@@ -110,7 +110,7 @@ class GPT(SequenceModel):
         self.tok_emb = nn.Embedding(rows + 1, config.width)  # the last row is the stop token
         self.pos_emb = nn.Parameter(torch.zeros(1, self.block, config.width))
         self.goal_emb = GoalEmbedding(layout.goal, bins, config.width, config.waves) if layout.goal else None
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.width)
         self.head = ColumnLinear(layout.width, (bins if config.table else 0) + 1, config.width)

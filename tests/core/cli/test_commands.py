@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.conftest import Install
 
 CORPUS = Path(__file__).parents[2] / "corpus"
-COMMANDS = ["analyse", "components", "doctor", "export", "recipes", "report", "run", "schema", "validate"]
+COMMANDS = ["analyse", "bench", "components", "doctor", "export", "recipes", "report", "run", "schema", "validate"]
 
 PLUGIN = """
 from typing import Annotated, Literal

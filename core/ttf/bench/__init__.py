@@ -1,0 +1,1 @@
+"""``ttf bench``: how long planning, training, reading data and starting take, against references in the same run."""

@@ -1,0 +1,112 @@
+"""Results of a benchmark: a file that later runs can be compared with, and a table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ttf.bench.measure import Measurement
+from ttf.errors import RecipeError
+from ttf.run_dir import write_text
+from ttf.versions import machine, now, versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from rich.table import Table
+
+_DETAILS = {
+    "times_reference": "{:.1f} times the reference",
+    "of_floor": "{:.0%} of the arithmetic's rate",
+    "differing": "{:.0f} tokens differ",
+    "peak_mb": "peak {:.0f} MB",
+    "fit_seconds": "fit {:.2f} s",
+}
+"""What the table says of a measurement's details."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was measured, where and with what."""
+
+    measurements: Sequence[Measurement]
+    """In the order in which they were taken."""
+
+    setting: Mapping[str, Any]
+    """Machine, versions, threads, rate and time."""
+
+    @classmethod
+    def here(cls, measurements: Sequence[Measurement], *, threads: int, rate: float) -> Results:
+        """Those of this machine, whose rate is in operations a second."""
+        setting = {"created": now(), "machine": machine(), "versions": versions(), "threads": threads}
+        return cls(measurements, {**setting, "gemm_gflops": rate / 1e9})
+
+    @classmethod
+    def read(cls, file: Path) -> Results:
+        """Those of a file.
+
+        Raises:
+            RecipeError: it is none that ``write`` has written.
+        """
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            return cls([Measurement(**entry) for entry in found.pop("measurements")], found)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            message = f"{file}: not the results of a benchmark: expected a file written by ttf bench --json"
+            raise RecipeError(message) from error
+
+    def write(self, file: Path) -> None:
+        """Write them as JSON.
+
+        Raises:
+            ResourceError: the file cannot be written.
+        """
+        document = {**self.setting, "measurements": [measurement.as_json() for measurement in self.measurements]}
+        write_text(file, json.dumps(document, indent=2) + "\n")
+
+    def title(self) -> str:
+        """Machine, versions, threads and rate in a line."""
+        setting = self.setting
+        installed = ", ".join(f"{name} {version}" for name, version in setting["versions"].items() if name in _NAMED)
+        threads = f"{setting['threads']} thread{'s' if setting['threads'] > 1 else ''}"
+        return (
+            f"{threads} of {setting['machine']['processor']} ({setting['gemm_gflops']:.0f} GFLOP/s), Python"
+            f" {setting['machine']['python']}, {installed}"
+        )
+
+    def table(self, earlier: Results | None = None) -> Table:
+        """A row for each measurement; with earlier ones, how many times as fast each is now."""
+        from rich import box
+        from rich.table import Table
+
+        then = {measurement.name: measurement for measurement in earlier.measurements} if earlier else {}
+        table = Table(box=box.SIMPLE_HEAD)
+        for heading in ("", "now", *(("then", "times as fast") if earlier else ())):
+            table.add_column(heading, justify="right" if heading else "left")
+        table.add_column("")
+        for measurement in self.measurements:
+            cells = [measurement.name, _figure(measurement)]
+            if earlier:
+                before = then.get(measurement.name)
+                cells += [_figure(before), f"{_speedup(measurement, before):.2f}"] if before else ["", ""]
+            table.add_row(*cells, _said(measurement.details))
+        return table
+
+
+_NAMED = ("torch", "numpy")
+
+
+def _figure(measurement: Measurement) -> str:
+    digits = ",.0f" if measurement.value >= 1000 else ".3g"
+    return f"{measurement.value:{digits}} {measurement.unit}"
+
+
+def _said(details: Mapping[str, float]) -> str:
+    return ", ".join(text.format(details[name]) for name, text in _DETAILS.items() if name in details)
+
+
+def _speedup(measurement: Measurement, before: Measurement) -> float:
+    quotient = before.value / measurement.value
+    return quotient if measurement.better == "lower" else 1 / quotient

@@ -1,0 +1,134 @@
+"""Tokens trained on in a second, against the published training step and against the arithmetic that they need."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from ttf import interop
+from ttf.bench.measure import Measurement, cpu_seconds
+from ttf.bench.parts import random_rows
+from ttf.bench.published import PublishedModel, published_update
+from ttf.episodes import Windows, tokenise
+from ttf.errors import TtfError
+from ttf.layout import Layout
+from ttf.loss import TokenLoss
+from ttf.sections import TrainingConfig
+from ttf.train import Trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ttf.bench.parts import Parts
+    from ttf.interfaces.discretizer import Discretizer
+
+BINS, ROUNDS = 100, 4
+"""Bins of a dimension; updates of either, in turns, of which the fastest counts."""
+
+TOLERANCE = 1e-4
+"""Between logits of the published model and ours with its weights."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and its batches."""
+
+    name: str
+    layout: Layout
+    context: int
+    batch: int
+    layers: int = 4
+    heads: int = 4
+    width: int = 128
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a batch."""
+        return self.batch * self.layout.block(self.context)
+
+    def operations(self) -> float:
+        """Floating-point operations of an update: linear maps, attention over half of the window, heads; thrice."""
+        attention = 4 * self.width * self.layout.block(self.context) / 2
+        forward = self.layers * (24 * self.width**2 + attention) + 2 * self.width * (BINS + 1)
+        return 3 * self.tokens * forward
+
+
+HALFCHEETAH = Layout(observation=17, action=6)
+CASES = (
+    Case("halfcheetah", HALFCHEETAH, context=10, batch=32),
+    Case("halfcheetah without attention dropout", HALFCHEETAH, context=10, batch=32, attention_dropout=0.0),
+    Case("small", Layout(observation=29, action=8), 2, 64, layers=3, width=64, dropout=0.0, attention_dropout=0.0),
+)
+"""The published model with dropout everywhere and with the dearest one off; one that two cores can train on AntMaze."""
+
+
+def measure(parts: Parts, rate: float) -> Iterator[Measurement]:
+    """Time every case; ``rate`` is the machine's, in operations a second.
+
+    Raises:
+        TtfError: our model with the published one's weights gives other logits.
+    """
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            discretizer, windows = _data(case, parts, Path(folder))
+            trainer = _trainer(case, parts, discretizer, windows, Path(folder))
+            published = _published(case)
+            _check_equal(case, parts, published, windows)
+            optimizer, loss = published.optimizer(6e-4), TokenLoss(discretizer, trainer.config, trainer.model.block)
+            trainer.model.train()
+            published.train()
+            ours, theirs = [], []
+            for _ in range(ROUNDS):
+                ours.append(cpu_seconds(trainer.update, runs=1))
+                batch = windows.batch(torch.randint(len(windows), (case.batch,)).numpy())
+                step = cpu_seconds(lambda: published_update(published, optimizer, batch, loss.weights), runs=1)  # noqa: B023
+                theirs.append(step)
+        seconds = min(ours)
+        details = {
+            "reference_tokens_per_second": case.tokens / min(theirs),
+            "times_reference": min(theirs) / seconds,
+            "of_floor": case.operations() / rate / seconds,
+        }
+        yield Measurement(f"train/{case.name}", case.tokens / seconds, "tokens/s", "higher", details)
+
+
+def _data(case: Case, parts: Parts, folder: Path) -> tuple[Discretizer, Windows]:
+    rows = random_rows(case.layout, 20_000, 20)
+    discretizer = parts.discretizer("uniform", bins=BINS).build(case.layout)
+    discretizer.fit(torch.from_numpy(rows.values))
+    tokens = tokenise(rows, discretizer, folder / "tokens.npy")
+    return discretizer, Windows(tokens, rows, stop=discretizer.stop, context=case.context, stride=1)
+
+
+def _trainer(case: Case, parts: Parts, discretizer: Discretizer, windows: Windows, folder: Path) -> Trainer:
+    names = ("layers", "heads", "width", "context", "dropout", "attention_dropout")
+    model = parts.model(**{name: getattr(case, name) for name in names}).build(case.layout, BINS)
+    config = TrainingConfig(steps=1000, batch_size=case.batch)
+    return Trainer(
+        model, discretizer, windows, None, config, seed=0, folder=folder, recipe_hash="", report=lambda _: None
+    )
+
+
+def _published(case: Case) -> PublishedModel:
+    """It knows one dropout only."""
+    size = {"layers": case.layers, "heads": case.heads, "width": case.width}
+    return PublishedModel(case.layout, BINS, case.context, **size, dropout=case.dropout)
+
+
+def _check_equal(case: Case, parts: Parts, published: PublishedModel, windows: Windows) -> None:
+    """Raise a TtfError if our model makes something else of the published one's weights."""
+    size = {"layers": case.layers, "heads": case.heads, "width": case.width, "context": case.context}
+    ours = parts.model(**size).build(case.layout, BINS).eval()
+    interop.load(ours, interop.convert(published.state_dict()))
+    tokens = windows.batch(torch.arange(4).numpy()).inputs
+    with torch.no_grad():
+        difference = float((ours(tokens) - published.eval()(tokens)).abs().max())
+    if not difference <= TOLERANCE:
+        message = f"train/{case.name}: logits differ by {difference:.1e} from those of the published model"
+        raise TtfError(message)

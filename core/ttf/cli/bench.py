@@ -1,0 +1,77 @@
+"""ttf bench: how fast this machine plans, trains, reads data and starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ttf.bench.measure import Measurement
+
+PARTS = ("plan", "train", "data", "start")
+
+EPILOG = """\b
+Examples:
+  ttf bench
+  ttf bench plan --all --json before.json
+  ttf bench plan --all --against before.json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS))
+@click.option("--all", "everything", is_flag=True, help="Plan at the sizes whose reference takes minutes, too.")
+@click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Threads of torch.")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results here.")
+@click.option(
+    "--against", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Compare with earlier results."
+)
+def bench(parts: tuple[str, ...], everything: bool, threads: int, file: Path | None, against: Path | None) -> None:
+    """Measure PARTS, or all of them: plan, train, data, start.
+
+    Plans are compared with those of a slow, obvious search, and a model's outputs with those of the published one,
+    before their times are; the processor's time counts, and the fastest of several runs.
+    """
+    from ttf.bench.results import Results
+
+    earlier = Results.read(against) if against else None
+    import torch
+
+    from ttf.bench.measure import gemm_rate
+    from ttf.cli.output import make_console
+
+    torch.set_num_threads(threads)
+    rate = gemm_rate()
+    measurements = []
+    for part, measure in _measures(rate, everything=everything).items():
+        if parts and part not in parts:
+            continue
+        for measurement in measure():
+            measurements.append(measurement)
+            click.echo(f"{measurement.name} ...", err=True)
+    results = Results.here(measurements, threads=threads, rate=rate)
+    click.echo(results.title())
+    if earlier and earlier.title() != results.title():
+        click.echo(f"then: {earlier.title()}")
+    make_console().print(results.table(earlier))
+    if file:
+        results.write(file)
+
+
+def _measures(rate: float, *, everything: bool) -> Mapping[str, Callable[[], Iterator[Measurement]]]:
+    """How each part is measured."""
+    from ttf.bench import data, plan, start, train
+    from ttf.bench.parts import Parts
+    from ttf.registry import load_registry
+
+    made = Parts(load_registry())
+    return {
+        "plan": lambda: plan.measure(made, plan.CASES if everything else plan.QUICK, rate),
+        "train": lambda: train.measure(made, rate),
+        "data": lambda: data.measure(made),
+        "start": start.measure,
+    }

@@ -1,0 +1,188 @@
+"""What ttf bench measures is right before it is fast, and its results can be kept and compared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+import torch
+
+from ttf import interop
+from ttf.bench import data, plan, start, train
+from ttf.bench.measure import Measurement, gemm_rate
+from ttf.bench.parts import Parts, random_rows
+from ttf.bench.published import PublishedModel, published_update
+from ttf.bench.results import Results
+from ttf.cli.edge import run_cli
+from ttf.episodes import Windows
+from ttf.errors import PluginError, RecipeError, TtfError
+from ttf.layout import Layout
+from ttf.loss import TokenLoss
+from ttf.schedule import make_schedule
+
+if TYPE_CHECKING:
+    from ttf.registry import Registry
+
+TINY = plan.Case("tiny", observation=2, action=1, horizon=3, beam_width=4)
+SMALL = train.Case(
+    "small", Layout(3, 1), context=3, batch=8, layers=2, heads=2, width=16, dropout=0.0, attention_dropout=0.0
+)
+
+
+@pytest.fixture
+def parts(builtin_registry: Registry) -> Parts:
+    return Parts(builtin_registry)
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("halfcheetah", 0.29), ("halfcheetah growing", 0.13), ("hopper", 2.6), ("walker2d", 5.0)]
+)
+def test_the_arithmetic_of_a_plan_is_what_was_worked_out_before(name: str, seconds: float, parts: Parts) -> None:
+    case = next(case for case in plan.CASES if case.name == name)
+    model = plan.Problem.of(case, parts, 1).search.model
+    assert plan.floor(case, model) / 70e9 == pytest.approx(seconds, rel=0.1)
+
+
+@pytest.mark.parametrize("window", ["sliding", "growing"])
+def test_plans_are_timed_once_they_are_those_of_the_reference(
+    window: Literal["sliding", "growing"], parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "CASES", (case := replace(TINY, window=window),))
+    monkeypatch.setattr(plan, "peak_memory", lambda _: {"peak_mb": 1.0})
+    alone, together = plan.measure(parts, (case,), rate=1e9)
+    assert alone.details["tokens"] == 3 * 5
+    assert alone.details["differing"] == 0
+    assert alone.details["times_reference"] == pytest.approx(alone.details["reference_seconds"] / alone.value)
+    assert together.value > 0
+
+
+def test_a_search_that_plans_otherwise_than_the_reference_is_not_timed(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ttf.search.best_rows", lambda scores, count: scores.topk(count, largest=False).indices)
+    with pytest.raises(TtfError, match=r"tiny: \d+ of 15 tokens are not those of the reference"):
+        next(plan.measure(parts, (TINY,), rate=1e9))
+
+
+def test_the_memory_of_a_plan_is_measured_in_a_process_of_its_own() -> None:
+    if not Path("/proc/self/status").exists():
+        pytest.skip("only Linux tells")
+    assert 1 < plan.peak_memory(plan.CASES[0])["peak_mb"] < 92  # half of what the cached fork needs
+
+
+def test_the_published_update_and_ours_make_the_same_weights(parts: Parts, tmp_path: Path) -> None:
+    discretizer, windows = train._data(SMALL, parts, tmp_path)
+    trainer = train._trainer(SMALL, parts, discretizer, windows, tmp_path)
+    without_warmup = trainer.config.model_copy(update={"warmup_steps": 0})
+    trainer._schedule = make_schedule(without_warmup, len(windows), trainer.model.block)
+    published = train._published(SMALL)
+    interop.load(trainer.model, interop.convert(published.state_dict()))
+    batch = windows.batch(trainer._sampler.next())
+    loss = TokenLoss(discretizer, trainer.config, trainer.model.block)
+    trainer._sampler.seek(0, 0)
+    trainer.update()
+    rate = trainer._optimizer.param_groups[0]["lr"]
+    assert rate > 1e-4
+    published_update(published, published.optimizer(rate), batch, loss.weights)
+    expected = interop.convert(published.state_dict()).state_dict
+    for name, weights in trainer.model.state_dict().items():
+        torch.testing.assert_close(weights, expected[name], rtol=1e-4, atol=1e-6)
+
+
+def test_training_is_timed_once_outputs_are_those_of_the_published_model(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "CASES", (SMALL,))
+    (measured,) = train.measure(parts, rate=1e9)
+    assert measured.details["times_reference"] > 0
+    monkeypatch.setattr(PublishedModel, "forward", lambda _, tokens: torch.zeros(*tokens.shape, 101))
+    with pytest.raises(TtfError, match="train/small: logits differ by"):
+        next(train.measure(parts, rate=1e9))
+
+
+def test_data_is_timed_once_windows_are_the_tokens_written(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "ROWS", 2000)
+    monkeypatch.setattr(data, "EPISODES", 20)
+    names = [measurement.name for measurement in data.measure(parts)]
+    assert names == ["encode/quantile", "encode/uniform", "windows/fetch"]
+    batch = Windows.batch
+    monkeypatch.setattr(Windows, "batch", lambda self, indices: batch(self, indices + 1))
+    with pytest.raises(TtfError, match="the windows fetched are not the tokens written"):
+        list(data.measure(parts))
+
+
+def test_commands_are_timed_as_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "COMMANDS", {"help": ("--help",)})
+    monkeypatch.setattr(start, "RUNS", 1)
+    (measured,) = start.measure()
+    assert (measured.name, measured.unit) == ("start/help", "s")
+    assert measured.value > 0.01
+
+
+def test_random_rows_fill_their_episodes() -> None:
+    rows = random_rows(Layout(2, 1), 100, 4)
+    assert rows.values.shape == (100, 5)
+    assert rows.lengths.tolist() == [25] * 4
+
+
+def test_a_machine_multiplies_matrices_at_some_rate() -> None:
+    assert gemm_rate(runs=1) > 1e8
+
+
+def test_a_missing_plugin_is_named(builtin_registry: Registry) -> None:
+    with pytest.raises(PluginError, match=r"ttf bench measures discretizer\.kind gone: no plugin offers it"):
+        Parts(builtin_registry).discretizer("gone")
+
+
+MEASURED = [
+    Measurement("plan/hopper", 2.0, "s", "lower", {"times_reference": 30.0, "of_floor": 0.5, "differing": 0}),
+    Measurement("train/small", 4000.0, "tokens/s", "higher"),
+    Measurement("new", 1.0, "s", "lower"),
+]
+
+
+def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+    results = Results.here(MEASURED, threads=2, rate=7e10)
+    results.write(tmp_path / "results.json")
+    again = Results.read(tmp_path / "results.json")
+    assert again == results
+    assert again.title().startswith("2 threads of ")
+    assert "(70 GFLOP/s)" in again.title()
+
+
+def test_the_table_says_how_many_times_as_fast_each_is(capsys: pytest.CaptureFixture[str]) -> None:
+    from ttf.cli.output import make_console
+
+    earlier = [replace(MEASURED[0], value=3.0), replace(MEASURED[1], value=2000.0)]
+    setting = Results.here(MEASURED, threads=1, rate=1e9)
+    make_console().print(setting.table(Results(earlier, setting.setting)))
+    lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    said = "30.0 times the reference, 50% of the arithmetic's rate, 0 tokens differ"
+    assert ["plan/hopper", "2 s", "3 s", "1.50", said] in cells
+    assert ["train/small", "4,000 tokens/s", "2,000 tokens/s", "2.00"] in cells
+    assert ["new", "1 s"] in cells
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"measurements": [{"name": "x"}]}', '{"measurements": [1]}'])
+def test_a_file_that_holds_no_results_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(RecipeError, match=r"results\.json: not the results of a benchmark"):
+        Results.read(tmp_path / "results.json")
+
+
+def test_the_command_measures_the_parts_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(start, "COMMANDS", {"help": ("--help",)})
+    monkeypatch.setattr(start, "RUNS", 1)
+    file = tmp_path / "results.json"
+    assert run_cli(["bench", "start", "--json", str(file)]) == 0
+    assert [entry["name"] for entry in json.loads(file.read_text())["measurements"]] == ["start/help"]
+    assert run_cli(["bench", "start", "--against", str(file)]) == 0
+    assert "times as fast" in capsys.readouterr().out
+    (tmp_path / "none.json").write_text("{}")
+    assert run_cli(["bench", "start", "--against", str(tmp_path / "none.json")]) == 2
