@@ -50,9 +50,9 @@ class GoalColumns:
         return tuple(self.seen.index(column) for column in self.config.achieved)
 
     def reached(self, episode: Episode) -> NDArray[np.float32]:
-        """Where an episode ended (G,): the goal it would have been right for."""
+        """The goal (G,) that an episode was right for: where it ended, or what it was told to reach."""
         last = episode.final_observation if episode.final_observation is not None else episode.observations[-1]
-        return last[self.config.achieved]
+        return last[self.config.achieved if self.config.learned == "achieved" else self.config.desired]
 
     def wanted(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """What is to be reached (B, G), from observations (B, O)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -48,6 +48,11 @@ class GoalConfig(Section):
 
     desired: Columns = [2, 3]
     """Dimensions that hold the goal while acting, in the same order; they are taken out of the transition."""
+
+    learned: Literal["achieved", "desired"] = "achieved"
+    """The goal of an episode of the data: `achieved`, where it ended, as published; or `desired`, what its demonstrator
+    was told to reach, for data that say so. Where being near is enough, few episodes end at places behind which there
+    is nothing, and goals there are then never seen."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of training windows whose goal is hidden. Above 0, the same model without a goal is evaluated too."""
