@@ -1,0 +1,113 @@
+"""Aggregates of scores over training seeds and evaluation episodes (Agarwal et al. 2021, sections 4.2 and 4.3).
+
+A matrix of scores (S, E) has a row for every training seed and a column for every evaluation episode, the same ones for
+all seeds and all methods. Point estimates are those of the paper with the episodes as its tasks. Intervals are not: its
+bootstrap draws the runs of every task anew, as they are trained anew, while here a seed that has learned badly fails in
+many episodes. Whole seeds and whole episodes are drawn (the pigeonhole bootstrap, Owen 2007); where there is a single
+seed, intervals are about the episodes alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from ttf.statistics import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    Scores = NDArray[np.float64]
+
+RESAMPLES = 2000
+"""Bootstrap samples of an interval."""
+
+_AT_ONCE = 2**22
+"""Numbers held at once while resampling."""
+
+
+class Aggregates(NamedTuple):
+    """What a method scores over all seeds and episodes."""
+
+    iqm: Interval
+    """Mean of the middle half of all scores."""
+
+    mean: Interval
+    """Mean of all scores."""
+
+    median: Interval
+    """Median over the episodes of their means over the seeds."""
+
+
+def aggregates(scores: Scores, seed: int) -> Aggregates:
+    """Aggregates of scores (S, E), with bootstrap intervals drawn from a seed."""
+    return Aggregates(*(_interval(statistic, (scores,), seed) for statistic in (_iqm, _mean, _median)))
+
+
+def paired_difference(scores: Scores, base: Scores, seed: int) -> Interval:
+    """Mean of scores (S, E) minus those of a base method with the same seeds and episodes."""
+    return _interval(_mean, (scores - base,), seed)
+
+
+def probability_of_improvement(scores: Scores, base: Scores, seed: int) -> Interval:
+    """How likely a run scores more than one of the base method in a random episode; ties count half."""
+    return _interval(_improvement, (scores, base), seed)
+
+
+def performance_profile(scores: Scores, thresholds: Scores) -> Scores:
+    """Shares (T,) of all scores (S, E) above thresholds (T,)."""
+    shares: Scores = (scores.reshape(-1, 1) > thresholds).mean(axis=0)
+    return shares
+
+
+def _iqm(scores: Scores) -> Scores:
+    """Of matrices (..., S, E)."""
+    trimmed: Scores = stats.trim_mean(scores.reshape(*scores.shape[:-2], -1), 0.25, axis=-1)
+    return trimmed
+
+
+def _mean(scores: Scores) -> Scores:
+    """Of matrices (..., S, E)."""
+    means: Scores = scores.mean(axis=(-2, -1))
+    return means
+
+
+def _median(scores: Scores) -> Scores:
+    """Of matrices (..., S, E)."""
+    medians: Scores = np.asarray(np.median(scores.mean(axis=-2), axis=-1))
+    return medians
+
+
+def _improvement(scores: Scores, base: Scores) -> Scores:
+    """Of matrices (..., S, E): the mean over episodes of the Mann-Whitney statistic, as a share of all pairs."""
+    mine, theirs = scores[..., :, None, :], base[..., None, :, :]
+    shares: Scores = ((mine > theirs) + 0.5 * (mine == theirs)).mean(axis=(-3, -2, -1))
+    return shares
+
+
+def _interval(statistic: Callable[..., Scores], matrices: tuple[Scores, ...], seed: int) -> Interval:
+    """A statistic of matrices with its 95 % percentile interval; a single score has none."""
+    estimate = float(statistic(*matrices))
+    if all(matrix.size == 1 for matrix in matrices):
+        return Interval(estimate, None, None)
+    resampled = np.concatenate([statistic(*drawn) for drawn in _drawn(matrices, np.random.default_rng(seed))])
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Interval(estimate, float(low), float(high))
+
+
+def _drawn(matrices: tuple[Scores, ...], random: np.random.Generator) -> Iterator[tuple[Scores, ...]]:
+    """Resampled matrices (some, S, E): each with seeds of its own, all with the same episodes.
+
+    Matrices of one call are of the same episodes, but of methods that were trained independently.
+    """
+    episodes = matrices[0].shape[1]
+    some = max(1, _AT_ONCE // (episodes * max(len(matrix) for matrix in matrices) ** len(matrices)))
+    for start in range(0, RESAMPLES, some):
+        count = min(some, RESAMPLES - start)
+        columns = random.integers(episodes, size=(count, 1, episodes))
+        rows = [random.integers(len(matrix), size=(count, len(matrix), 1)) for matrix in matrices]
+        yield tuple(matrix[row, columns] for matrix, row in zip(matrices, rows, strict=True))
