@@ -72,7 +72,7 @@ def _iqm(scores: Scores) -> Scores:
 
 def _mean(scores: Scores) -> Scores:
     """Of matrices (..., S, E)."""
-    means: Scores = scores.mean(axis=(-2, -1))
+    means: Scores = np.asarray(scores.mean(axis=(-2, -1)))
     return means
 
 
@@ -85,7 +85,7 @@ def _median(scores: Scores) -> Scores:
 def _improvement(scores: Scores, base: Scores) -> Scores:
     """Of matrices (..., S, E): the mean over episodes of the Mann-Whitney statistic, as a share of all pairs."""
     mine, theirs = scores[..., :, None, :], base[..., None, :, :]
-    shares: Scores = ((mine > theirs) + 0.5 * (mine == theirs)).mean(axis=(-3, -2, -1))
+    shares: Scores = np.asarray(((mine > theirs) + 0.5 * (mine == theirs)).mean(axis=(-3, -2, -1)))
     return shares
 
 
