@@ -121,6 +121,8 @@ class Reader:
 
     def repeat(self, copies: int) -> Tensor:
         """Let every context's rows stand ``copies`` times, one after the other; their flat rows (B * K * copies,)."""
+        if copies == 1:
+            return torch.arange(len(self.tokens), device=self.tokens.device)
         self._state = self._state.repeat(copies) if self._state is not None else None
         return self._choose(repeated(self.rows, copies, self._contexts, self.tokens.device))
 
