@@ -29,6 +29,8 @@ class RunDir:
     run.json               versions, machine, data provenance, layout, counts
     metrics.jsonl          a line per training or validation record
     episodes.jsonl         a line per evaluation episode
+    metrics.csv            the same as tables, for spreadsheets
+    episodes.csv
     discretizer.json       per column: bins, dead bins, reconstruction error
     floor_plan.json        the world from above, where there is one
     trajectories.safetensors  observations of some evaluation episodes and plans
@@ -57,6 +59,16 @@ class RunDir:
     def episodes(self) -> Path:
         """Evaluation episodes."""
         return self.path / "episodes.jsonl"
+
+    @property
+    def metrics_table(self) -> Path:
+        """Training and validation records, as a table."""
+        return self.path / "metrics.csv"
+
+    @property
+    def episodes_table(self) -> Path:
+        """Evaluation episodes, as a table."""
+        return self.path / "episodes.csv"
 
     @property
     def trajectories(self) -> Path:
