@@ -36,6 +36,7 @@ class RunDir:
     trajectories.safetensors  observations of some evaluation episodes and plans
     result.json            the table of the run
     analyses/NAME.json     what an analysis found
+    tensorboard/NAME/      event files of the model, a learner or a policy
     report.html            what a person looks at
     tokens/                the tokenised data set, memory-mapped while training
     learned/NAME-KEY/      checkpoints of the critic and of baselines
@@ -74,6 +75,10 @@ class RunDir:
     def trajectories(self) -> Path:
         """Observations of evaluation episodes and plans."""
         return self.path / "trajectories.safetensors"
+
+    def tensorboard(self, name: str) -> Path:
+        """Folder of the event files of the model, a learner or a policy."""
+        return self.path / "tensorboard" / name.replace(" ", "-").replace(":", "-")
 
     @property
     def report(self) -> Path:
