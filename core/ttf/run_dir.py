@@ -37,6 +37,7 @@ class RunDir:
     result.json            the table of the run
     analyses/NAME.json     what an analysis found
     tensorboard/NAME/      event files of the model, a learner or a policy
+    wandb.json, wandb/     the run's id for Weights & Biases, and what it keeps until it is uploaded
     report.html            what a person looks at
     tokens/                the tokenised data set, memory-mapped while training
     learned/NAME-KEY/      checkpoints of the critic and of baselines
