@@ -33,9 +33,10 @@ class WandbReporter(Reporter):
         self._run = run
         self._tracked: wandb.Run | None = None
         self._groups: set[str] = set()
-        if mode == "online" and self._attempt("recorded offline", lambda: self._start(project, mode)):
-            return
-        self._attempt("not tracked", lambda: self._start(project, "offline" if mode == "online" else mode))
+        if mode != "online":
+            self._attempt("not tracked", lambda: self._start(project, mode))
+        elif not self._attempt("recorded offline", lambda: self._start(project, mode)):
+            self._attempt("not tracked", lambda: self._start_over(project))
 
     def metrics(self, record: Mapping[str, Any]) -> None:
         """Log the figures as ``KIND/FIGURE`` or ``LEARNER/FIGURE`` over the step of their own."""
@@ -79,6 +80,11 @@ class WandbReporter(Reporter):
                 x_save_requirements=False,
             ),
         )
+
+    def _start_over(self, project: str) -> None:
+        """Start offline after a failed start, which may still hold the id."""
+        wandb.teardown()
+        self._start(project, "offline")
 
     def _log(self, record: Mapping[str, Any]) -> None:
         if self._tracked is None:

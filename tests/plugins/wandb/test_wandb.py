@@ -131,6 +131,22 @@ def test_without_a_key_nobody_is_asked_for_one_and_the_run_is_recorded_offline(
 
 
 @pytest.mark.usefixtures("_installed")
+def test_a_run_whose_server_cannot_be_reached_is_recorded_offline(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importlib.import_module("wandb").teardown()  # it reads the environment when it is set up
+    monkeypatch.setenv("WANDB_API_KEY", 40 * "a")
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("ttf_plugins.wandb.wandb.LONGEST_START", 1.0)
+    run = run_tiny(tmp_path, WandbConfig(mode="online"))
+    (warning,) = warnings(caplog)
+    assert warning.startswith("wandb: ")
+    assert warning.endswith("; the run is recorded offline")
+    (file,) = files(run)
+    assert history(file) == expected(list(read_lines(run.metrics)))
+
+
+@pytest.mark.usefixtures("_installed")
 @pytest.mark.parametrize(
     ("broken", "otherwise"),
     [
