@@ -66,7 +66,7 @@ def performance_profile(scores: Scores, thresholds: Scores) -> Scores:
 
 def _iqm(scores: Scores) -> Scores:
     """Of matrices (..., S, E)."""
-    trimmed: Scores = stats.trim_mean(scores.reshape(*scores.shape[:-2], -1), 0.25, axis=-1)
+    trimmed: Scores = np.asarray(stats.trim_mean(scores.reshape(*scores.shape[:-2], -1), 0.25, axis=-1))
     return trimmed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,7 +21,7 @@ from ttf.goals import encode_goal
 from ttf.holding import HoldingPolicy
 from ttf.interrupts import handled
 from ttf.learn import learned_steps, learning_loops
-from ttf.planners import make_planners
+from ttf.planners import describe_planning, make_planners
 from ttf.prepare import Baseline, Data, describe, load_data, make_baselines, make_critic, make_environment, statistics
 from ttf.recipe import dump
 from ttf.reconstruction import reconstruction
@@ -28,6 +29,8 @@ from ttf.results import summarise
 from ttf.run_dir import read_lines, save_trajectories, write_lines, write_text
 from ttf.runs import create_run, locked, newest_unfinished, training_hash
 from ttf.seeds import stream
+from ttf.shared_parts import SharedParts
+from ttf.stages import Stages, learner_parts, model_parts
 from ttf.train import Trainer
 from ttf.training_state import seeded_weights
 from ttf.versions import git_state, machine, now, versions
@@ -54,7 +57,7 @@ if TYPE_CHECKING:
     from ttf.sections import EvaluationConfig, TrainingConfig
 
 
-def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progress) -> RunDir:
+def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progress, reuse: bool = True) -> RunDir:
     """Do everything a recipe says; what it leaves behind is in the run folder returned.
 
     Args:
@@ -62,6 +65,7 @@ def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progre
         runs_dir: folder of run folders; a new one is made in it, or the newest unfinished one goes on.
         resume: whether to go on.
         progress: told how far the run is.
+        reuse: whether to take what other runs in ``runs_dir`` have trained, and leave what this one trains to them.
 
     Raises:
         TtfError: the data, a component, the machine or a signal ended the run; what was finished is saved.
@@ -69,7 +73,8 @@ def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progre
     device = resolve_device(recipe.device)  # before there is a folder
     run = newest_unfinished(runs_dir, recipe) if resume else create_run(runs_dir, recipe)
     with handled() as interrupts, locked(run):
-        experiment = Experiment(recipe, run, device, progress, interrupts)
+        stages = Stages(runs_dir) if reuse else None
+        experiment = Experiment(recipe, run, device, progress, interrupts, stages)
         with experiment.closing:
             experiment.run()
     return run
@@ -79,10 +84,17 @@ class Experiment:
     """A recipe being run in a run folder."""
 
     def __init__(
-        self, recipe: Recipe, run: RunDir, device: torch.device, progress: Progress, interrupts: Interrupts
+        self,
+        recipe: Recipe,
+        run: RunDir,
+        device: torch.device,
+        progress: Progress,
+        interrupts: Interrupts,
+        stages: Stages | None = None,
     ) -> None:
         self.recipe, self.run_dir, self.device = recipe, run, device
         self.progress, self.interrupts = progress, interrupts
+        self.shared = SharedParts(stages, run, progress)
         self.closing = ExitStack()
         self.record: dict[str, Any] = run.read("run") or {}
         self.saved = self._newest_checkpoint()
@@ -114,7 +126,7 @@ class Experiment:
                 }
                 policies |= {name: baseline.policy for name, baseline in baselines.items()}
                 self._evaluate(self.recipe.evaluation, policies, environment, reporters)
-            self._describe_planning(planner)
+            self._update(**describe_planning(planner, self.run_dir, self.progress))
         if self.recipe.analyses:
             with self._timed("analyses"):
                 run_analyses(self.recipe, self.run_dir, data, discretizer, model, self.progress)
@@ -185,6 +197,7 @@ class Experiment:
         discretizer: Discretizer,
         reporters: list[Reporter],
     ) -> SequenceModel:
+        tell = partial(_tell, reporters)
         with seeded_weights(self.recipe.seed, "model"):
             model = config.build(data.rows.layout, discretizer.bins).to(self.device)
         self._update(model={"kind": config.kind, "parameters": sum(p.numel() for p in model.parameters())})
@@ -201,25 +214,31 @@ class Experiment:
             seed=stream(self.recipe.seed, "training"),
             folder=self.run_dir.checkpoints,
             recipe_hash=training_hash(self.recipe),
-            report=lambda record: _tell(reporters, record),
+            report=tell,
             goal_dropout=self.recipe.data.goal.dropout if self.recipe.data.goal else 0.0,
         )
-        if self.saved is not None:
-            trainer.restore(self.saved)
-            self.saved = None  # its memory is wanted
-        with self._timed("training"):
-            trainer.run(self.progress, self.interrupts)
+        parts = model_parts(self.recipe, str(self.record["data"]["sha256"]), self.device.type)
+        with self.shared.part("model", parts, self.run_dir.checkpoints, tell) as taken:
+            if taken:
+                self.saved, _ = checkpoint.load_newest(self.run_dir.checkpoints)
+            if self.saved is not None:
+                trainer.restore(self.saved)
+                self.saved = None  # its memory is wanted
+            with self._timed("training"):
+                trainer.run(self.progress, self.interrupts)
+        self._update(stages=self.shared.record)
         return model
 
     def _learn(
         self, critic: Critic | None, baselines: Mapping[str, Baseline], data: Data, reporters: list[Reporter]
     ) -> None:
         """Train what learns from single transitions: the critic, then the baselines."""
-        for loop in learning_loops(
-            self.recipe, self.run_dir, data, critic, baselines, lambda record: _tell(reporters, record)
-        ):
-            with self._timed(f"training {loop.name}"):
+        tell = partial(_tell, reporters)
+        for loop in learning_loops(self.recipe, self.run_dir, data, critic, baselines, tell):
+            parts = learner_parts(self.recipe, loop.config, str(self.record["data"]["sha256"]), self.device.type)
+            with self.shared.part(loop.name, parts, loop.folder, tell), self._timed(f"training {loop.name}"):
                 loop.run(self.progress, self.interrupts)
+            self._update(stages=self.shared.record)
 
     def _evaluate(
         self,
@@ -245,22 +264,6 @@ class Experiment:
         if floor_plan is not None:
             self.run_dir.write("floor_plan", asdict(floor_plan))
         self.run_dir.write("result", summarise(self.recipe.name, lines))
-
-    def _describe_planning(self, planner: Mapping[str, PlanningPolicy]) -> None:
-        """Note how often the planner, with and without its goal, met numbers beyond the discretizer's bins.
-
-        Where there is a deadline, note and say too how many plans got how far by then.
-        """
-        counts = [asdict(policy.clips) for policy in planner.values()]
-        if counts:
-            acting = {name: sum(count[name] for count in counts) for name in counts[0]}
-            self.run_dir.write("discretizer", {**self.run_dir.read("discretizer"), "acting": acting})
-        reached = {name: dict(sorted(policy.reached.items())) for name, policy in planner.items() if policy.reached}
-        for name, widths in reached.items():
-            shares = (f"{width}: {100 * plans / sum(widths.values()):.0f} %" for width, plans in widths.items())
-            self.progress.note(f"{name}: beam width reached by the deadline, share of plans: {', '.join(shares)}")
-        if reached:
-            self._update(reached=reached)
 
     def _newest_checkpoint(self) -> Checkpoint | None:
         """The checkpoint a resumed run goes on from; all metrics are cut back to the steps of the checkpoints."""

@@ -95,6 +95,41 @@ def load_newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, _unfinished(folder, newer_than=-1)
 
 
+def newest(folder: Path) -> Path:
+    """The folder of the newest checkpoint.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    written = _written(folder)
+    if not written:
+        message = f"{folder}: no checkpoint"
+        raise CheckpointError(message)
+    return written[-1][1]
+
+
+def link(source: Path, target: Path) -> None:
+    """Make a folder's newest checkpoint that of another folder too; files are linked where the file system can.
+
+    Raises:
+        CheckpointError: there is none.
+        ResourceError: the other folder cannot be written.
+    """
+    path = newest(source)
+    partial = target / f".{path.name}.tmp-{os.getpid()}"
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(path, partial, copy_function=_link_or_copy)
+        shutil.rmtree(target / path.name, ignore_errors=True)
+        partial.rename(target / path.name)
+        _point(target, path.name)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        message = f"{target / path.name}: the checkpoint cannot be put there: {error}"
+        raise ResourceError(message) from error
+
+
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint and verify every file.
 
@@ -111,6 +146,13 @@ def load(path: Path) -> Checkpoint:
         else:
             tensors[name.removesuffix(_TENSORS)] = _parsed_tensors(path / name, content)
     return Checkpoint(manifest.step, tensors, state)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _write_content(partial: Path, checkpoint: Checkpoint) -> None:

@@ -69,6 +69,10 @@ class Layout:
         """Tokens a model reads to predict every token of ``transitions`` but the first."""
         return transitions * self.width - 1
 
+    def prompt(self, transitions: int) -> int:
+        """Tokens of so many whole transitions and the observation after them, from which a planner goes on."""
+        return transitions * self.width + self.observation
+
     def dropped(self, length: int, limit: int) -> int:
         """Tokens to drop from the left of ``length``, in whole transitions, so that no more than ``limit`` are left."""
         return -(-max(0, length - limit) // self.width) * self.width

@@ -56,10 +56,10 @@ def learning_loops(
     report: Callable[[Mapping[str, Any]], None],
 ) -> Iterator[LearningLoop]:
     """A loop for everything of a recipe that learns from single transitions: the critic, then the baselines."""
-    learners = {f"baseline {name}": baseline.learner for name, baseline in baselines.items()} | {"critic": critic}
+    made = {f"baseline {name}": baseline.learner for name, baseline in baselines.items()} | {"critic": critic}
     transitions: Transitions | None = None
-    for name, config in _configs(recipe).items():
-        if (learner := learners.get(name)) is None:
+    for name, config in learners(recipe).items():
+        if (learner := made.get(name)) is None:
             continue
         transitions = transitions or make_transitions(data.episodes, recipe.data)
         key = learning_hash(recipe, config)
@@ -77,7 +77,7 @@ def learning_loops(
 
 def learned_steps(recipe: Recipe, run: RunDir) -> dict[str, int]:
     """How far each learner of a recipe, by name, has come in a run: the update of its newest checkpoint."""
-    found = {name: learned_checkpoint(recipe, run, name, config) for name, config in _configs(recipe).items()}
+    found = {name: learned_checkpoint(recipe, run, name, config) for name, config in learners(recipe).items()}
     return {name: saved.step if saved else 0 for name, saved in found.items()}
 
 
@@ -86,7 +86,7 @@ def learned_checkpoint(recipe: Recipe, run: RunDir, name: str, config: LearningF
     return checkpoint.load_newest(run.learned(name, learning_hash(recipe, config)))[0]
 
 
-def _configs(recipe: Recipe) -> dict[str, LearningFields]:
+def learners(recipe: Recipe) -> dict[str, LearningFields]:
     """Everything of a recipe that learns from single transitions, by name."""
     critic: dict[str, LearningFields] = {"critic": recipe.critic} if recipe.critic is not None else {}
     named = named_baselines(recipe).items()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from ttf.agent import PlanningPolicy
 from ttf.anytime import AnytimeDecoder, widths
@@ -10,6 +11,8 @@ from ttf.beam import SearchDecoderConfig
 from ttf.expected import ExpectedActions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ttf.component import DecoderConfig
     from ttf.goals import GoalColumns
     from ttf.interfaces.critic import Critic
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
     from ttf.interfaces.model import SequenceModel
+    from ttf.interfaces.progress import Progress
     from ttf.recipe import Recipe
+    from ttf.run_dir import RunDir
 
 
 def make_planners(
@@ -63,3 +68,22 @@ def make_planners(
         )
         for name, hidden in names.items()
     }
+
+
+def describe_planning(planners: Mapping[str, PlanningPolicy], run: RunDir, progress: Progress) -> dict[str, Any]:
+    """Note how often the planners, with and without a goal, met numbers beyond the discretizer's bins.
+
+    Where there is a deadline, note too how many plans got how far by then.
+
+    Returns:
+        What belongs into the record of the run.
+    """
+    counts = [asdict(policy.clips) for policy in planners.values()]
+    if counts:
+        acting = {name: sum(count[name] for count in counts) for name in counts[0]}
+        run.write("discretizer", {**run.read("discretizer"), "acting": acting})
+    reached = {name: dict(sorted(policy.reached.items())) for name, policy in planners.items() if policy.reached}
+    for name, widths_ in reached.items():
+        shares = (f"{width}: {100 * plans / sum(widths_.values()):.0f} %" for width, plans in widths_.items())
+        progress.note(f"{name}: beam width reached by the deadline, share of plans: {', '.join(shares)}")
+    return {"reached": reached} if reached else {}

@@ -93,23 +93,30 @@ def locked(run: RunDir) -> Iterator[None]:
         lock.release()
 
 
+def training_parts(recipe: Recipe) -> dict[str, Any]:
+    """The parts of a recipe that shape the trained model."""
+    plain = plain_section(recipe)
+    return {name: plain[name] for name in TRAINED}
+
+
 def training_hash(recipe: Recipe) -> str:
     """Identifies the parts of a recipe that shape the trained model."""
-    plain = plain_section(recipe)
-    return _digest({name: plain[name] for name in TRAINED})
+    return _digest(training_parts(recipe))
+
+
+def learning_parts(recipe: Recipe, learner: LearningFields) -> dict[str, Any]:
+    """What shapes a learner: how it is configured, the data, and which episodes are held out."""
+    return {
+        "seed": recipe.seed,
+        "data": plain_section(recipe)["data"],
+        "held_out": recipe.training.validation_fraction if recipe.training else 0.0,
+        "self": plain_section(learner),
+    }
 
 
 def learning_hash(recipe: Recipe, learner: LearningFields) -> str:
-    """Identifies what shapes a learner: how it is configured, the data, and which episodes are held out."""
-    fraction = recipe.training.validation_fraction if recipe.training else 0.0
-    return _digest(
-        {
-            "seed": recipe.seed,
-            "data": plain_section(recipe)["data"],
-            "held_out": fraction,
-            "self": plain_section(learner),
-        }
-    )
+    """Identifies what shapes a learner."""
+    return _digest(learning_parts(recipe, learner))
 
 
 def analysis_hash(recipe: Recipe, analysis: AnalysisConfig, step: int) -> str:

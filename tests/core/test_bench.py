@@ -153,12 +153,13 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert "(70 GFLOP/s)" in again.title()
 
 
-def test_the_table_says_how_many_times_as_fast_each_is(capsys: pytest.CaptureFixture[str]) -> None:
-    from ttf.cli.output import make_console
-
+def test_the_table_says_how_many_times_as_fast_each_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(start, "measure", lambda: iter(MEASURED))
     earlier = [replace(MEASURED[0], value=3.0), replace(MEASURED[1], value=2000.0)]
-    setting = Results.here(MEASURED, threads=1, rate=1e9)
-    make_console().print(setting.table(Results(earlier, setting.setting)))
+    Results.here(earlier, threads=1, rate=1e9).write(tmp_path / "before.json")
+    assert run_cli(["bench", "start", "--against", str(tmp_path / "before.json")]) == 0
     lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     said = "30.0 times the reference, 50% of the arithmetic's rate, 0 tokens differ"

@@ -45,11 +45,13 @@ def test_the_goal_is_taken_out_of_the_observation_and_what_it_is_about_is_found_
 
 
 @pytest.mark.parametrize("final", [True, False])
-def test_an_episode_comes_to_what_was_seen_last(final: bool) -> None:
+def test_an_episode_comes_to_what_was_seen_last_unless_it_was_told_where_to_go(final: bool) -> None:
     seen = np.arange(24, dtype=np.float32).reshape(4, 6)
     last = np.arange(100, 106, dtype=np.float32)
     episode = Episode(seen, seen[:, :1], seen[:, 0], terminated=True, final_observation=last if final else None)
     assert COLUMNS.reached(episode).tolist() == ([103, 100] if final else [21, 18])
+    told = GoalColumns(COLUMNS.config.model_copy(update={"learned": "desired"}), 6)
+    assert told.reached(episode).tolist() == ([101, 104] if final else [19, 22])
 
 
 @pytest.mark.parametrize(
@@ -191,4 +193,4 @@ def test_goals_that_do_not_fit_themselves_are_refused_at_their_place(
 
 def test_the_defaults_are_those_of_a_position_before_the_goal() -> None:
     fields: dict[str, Any] = GoalConfig().model_dump()
-    assert fields == {"achieved": [0, 1], "desired": [2, 3], "dropout": 0.1}
+    assert fields == {"achieved": [0, 1], "desired": [2, 3], "learned": "achieved", "dropout": 0.1}

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from ttf.bench.measure import Measurement, cpu_seconds
@@ -18,6 +17,7 @@ from ttf.layout import Layout
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from ttf.bench.parts import Parts
@@ -44,8 +44,8 @@ def measure(parts: Parts) -> Iterator[Measurement]:
         tokens = tokenise(rows, discretizer, Path(folder) / "tokens.npy")
         windows = Windows(tokens, rows, stop=discretizer.stop, context=CONTEXT, stride=1)
         _check_fetched(windows, tokens, rows)
-        random = np.random.default_rng(0)
-        drawn = [random.integers(len(windows), size=BATCH) for _ in range(BATCHES)]
+        generator = torch.Generator().manual_seed(0)
+        drawn = [torch.randint(len(windows), (BATCH,), generator=generator).numpy() for _ in range(BATCHES)]
         times = sorted(cpu_seconds(lambda: windows.batch(indices), runs=1) for indices in drawn)  # noqa: B023
     details = {"windows": BATCH, "tokens": BATCH * LAYOUT.block(CONTEXT)}
     yield Measurement("windows/fetch", 1000 * times[BATCHES // 2], "ms", "lower", details)
@@ -53,9 +53,10 @@ def measure(parts: Parts) -> Iterator[Measurement]:
 
 def _check_fetched(windows: Windows, tokens: NDArray[np.integer], rows: Rows) -> None:
     """Raise a TtfError if windows are not the tokens that stand at their rows."""
-    starts = np.arange(0, rows.lengths[0] - CONTEXT, 7)
-    expected = np.stack([np.asarray(tokens[start : start + CONTEXT]).ravel() for start in starts])
-    batch = windows.batch(starts)
-    if not ((batch.inputs.numpy() == expected[:, :-1]).all() and (batch.targets.numpy() == expected[:, 1:]).all()):
+    starts = torch.arange(0, int(rows.lengths[0]) - CONTEXT, 7)
+    expected = torch.stack([torch.from_numpy(tokens[start : start + CONTEXT].astype("int64")) for start in starts])
+    batch = windows.batch(starts.numpy())
+    flat = expected.flatten(1)
+    if not (batch.inputs.equal(flat[:, :-1]) and batch.targets.equal(flat[:, 1:])):
         message = "windows/fetch: the windows fetched are not the tokens written"
         raise TtfError(message)

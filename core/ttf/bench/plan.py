@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -96,8 +96,7 @@ class Problem:
             stop="end",
         )
         search = BeamSearch(model, discretizer, settings)
-        length = (CONTEXT - 1) * layout.width + layout.observation
-        context = torch.randint(BINS, (contexts, length), generator=generator)
+        context = torch.randint(BINS, (contexts, layout.prompt(CONTEXT - 1)), generator=generator)
         return cls(search, context, torch.rand(search.uniforms_shape(contexts), generator=generator))
 
     def plan(self) -> Tensor:
@@ -119,7 +118,6 @@ def floor(case: Case, model: SequenceModel) -> float:
     needs keys and values only. What all rows have in common, embeddings, norms and sampling do not count, and equal
     rows are not merged: a planner that does can be faster.
     """
-    layout, settings = case.layout, (case.horizon, case.beam_width)
     width = next(iter(linear_weights(model))).shape[1]
     layers = sum(weights.numel() for weights in linear_weights(model)) // (12 * width**2)
     block, ends, head = 2 * 12 * width**2, 2 * 2 * width**2, 2 * width * (BINS + 1)
@@ -128,15 +126,15 @@ def floor(case: Case, model: SequenceModel) -> float:
         full = layers if predicts else layers - 1
         return rows * tokens * (full * (block + 4 * width * seen) + (head if predicts else ends))
 
-    total, (horizon, beams) = 0, settings
-    for t in range(horizon):
+    total, tokens = 0, case.observation + case.action + 2  # of a transition
+    for t in range(case.horizon):
         planned = t if case.window == "growing" else min(t, CONTEXT - 1)
         past = CONTEXT - 1 if case.window == "growing" else CONTEXT - 1 - planned
-        seen = (past + planned) * (layout.width - 1) + layout.width // 2  # values are no keys
+        seen = (past + planned) * (tokens - 1) + tokens // 2  # values are no keys
         if case.window == "sliding":
-            total += read(beams, planned * layout.width, seen // 2, predicts=False)
-        total += read(2 * beams, layout.action + 1, seen)
-        total += read(beams, layout.observation + 1, seen) if t < horizon - 1 else 0
+            total += read(case.beam_width, planned * tokens, seen // 2, predicts=False)
+        total += read(2 * case.beam_width, case.action + 1, seen)
+        total += read(case.beam_width, case.observation + 1, seen) if t < case.horizon - 1 else 0
     return total
 
 
@@ -185,29 +183,24 @@ def peak_memory(case: Case) -> dict[str, float]:
     """
     if not _STATUS.exists():
         return {}
-    command = [sys.executable, "-m", "ttf.bench.plan", case.name]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  (ourselves)
-    return {"peak_mb": float(done.stdout)}
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return {"peak_mb": process.submit(_peak, case).result()}
 
 
-def _megabytes(line: str) -> float:
-    """A figure of the process, such as ``VmHWM``, its peak."""
-    status = dict(row.split(":", 1) for row in _STATUS.read_text().splitlines())
-    return int(status[line].split()[0]) / 1024
-
-
-def main() -> None:
-    """Print the megabytes that the first plan of a case takes, whose name is the argument."""
+def _peak(case: Case) -> float:
+    """Megabytes of this process's first plan."""
     from ttf.registry import load_registry
 
     torch.set_num_threads(1)
-    problem = Problem.of(next(case for case in CASES if case.name == sys.argv[1]), Parts(load_registry()), 1)
+    problem = Problem.of(case, Parts(load_registry()), 1)
     torch.mm(problem.context.float().T, problem.context.float())  # the library's own buffers are no plan's
     Path("/proc/self/clear_refs").write_text("5")  # the peak is now what there is
     before = _megabytes("VmRSS")
     problem.plan()
-    print(_megabytes("VmHWM") - before)  # noqa: T201  (read by the process that started this one)
+    return _megabytes("VmHWM") - before
 
 
-if __name__ == "__main__":
-    main()
+def _megabytes(line: str) -> float:
+    """A figure of this process, such as ``VmHWM``, its peak."""
+    status = dict(row.split(":", 1) for row in _STATUS.read_text().splitlines())
+    return int(status[line].split()[0]) / 1024

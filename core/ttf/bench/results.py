@@ -1,4 +1,4 @@
-"""Results of a benchmark: a file that later runs can be compared with, and a table."""
+"""Results of a benchmark: a file that later runs can be compared with."""
 
 from __future__ import annotations
 
@@ -14,17 +14,6 @@ from ttf.versions import machine, now, versions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from rich.table import Table
-
-_DETAILS = {
-    "times_reference": "{:.1f} times the reference",
-    "of_floor": "{:.0%} of the arithmetic's rate",
-    "differing": "{:.0f} tokens differ",
-    "peak_mb": "peak {:.0f} MB",
-    "fit_seconds": "fit {:.2f} s",
-}
-"""What the table says of a measurement's details."""
 
 
 @dataclass(frozen=True)
@@ -76,37 +65,5 @@ class Results:
             f" {setting['machine']['python']}, {installed}"
         )
 
-    def table(self, earlier: Results | None = None) -> Table:
-        """A row for each measurement; with earlier ones, how many times as fast each is now."""
-        from rich import box
-        from rich.table import Table
-
-        then = {measurement.name: measurement for measurement in earlier.measurements} if earlier else {}
-        table = Table(box=box.SIMPLE_HEAD)
-        for heading in ("", "now", *(("then", "times as fast") if earlier else ())):
-            table.add_column(heading, justify="right" if heading else "left")
-        table.add_column("")
-        for measurement in self.measurements:
-            cells = [measurement.name, _figure(measurement)]
-            if earlier:
-                before = then.get(measurement.name)
-                cells += [_figure(before), f"{_speedup(measurement, before):.2f}"] if before else ["", ""]
-            table.add_row(*cells, _said(measurement.details))
-        return table
-
 
 _NAMED = ("torch", "numpy")
-
-
-def _figure(measurement: Measurement) -> str:
-    digits = ",.0f" if measurement.value >= 1000 else ".3g"
-    return f"{measurement.value:{digits}} {measurement.unit}"
-
-
-def _said(details: Mapping[str, float]) -> str:
-    return ", ".join(text.format(details[name]) for name, text in _DETAILS.items() if name in details)
-
-
-def _speedup(measurement: Measurement, before: Measurement) -> float:
-    quotient = before.value / measurement.value
-    return quotient if measurement.better == "lower" else 1 / quotient

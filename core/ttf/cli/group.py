@@ -17,6 +17,7 @@ from ttf.cli.recipes import recipes
 from ttf.cli.report import report
 from ttf.cli.run import run
 from ttf.cli.schema import schema
+from ttf.cli.stages import stages
 from ttf.cli.validate import validate
 from ttf.errors import PluginError
 
@@ -93,6 +94,6 @@ def make_cli() -> click.Group:
         """Offline reinforcement learning as sequence modelling, assembled from recipes."""
         settings.debug = debug
 
-    for command in (run, validate, components, schema, recipes, analyse, report, export, bench, doctor):
+    for command in (run, validate, components, schema, recipes, analyse, report, export, bench, stages, doctor):
         ttf.add_command(command)
     return ttf

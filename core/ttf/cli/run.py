@@ -38,6 +38,7 @@ Examples:
     help="Folder in which the run gets its own folder.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run of this name from its last checkpoint.")
+@click.option("--fresh", is_flag=True, help="Train all parts, though other runs beside it have trained the same.")
 @click.option("--pretrained", is_flag=True, help="Train nothing: plan with the trained parts that come with RECIPE.")
 @click.option(
     "--pretrained-from",
@@ -52,6 +53,7 @@ def run(
     runs_dir: Path,
     *,
     resume: bool,
+    fresh: bool,
     pretrained: bool,
     pretrained_from: Path | None,
 ) -> None:
@@ -80,7 +82,7 @@ def run(
         else:
             from ttf.assemble import run_recipe
 
-            finished = run_recipe(checked, runs_dir=runs_dir, resume=resume, progress=progress)
+            finished = run_recipe(checked, runs_dir=runs_dir, resume=resume, progress=progress, reuse=not fresh)
     print_result(finished)
 
 

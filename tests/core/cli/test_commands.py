@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from tests.conftest import Install
 
 CORPUS = Path(__file__).parents[2] / "corpus"
-COMMANDS = ["analyse", "bench", "components", "doctor", "export", "recipes", "report", "run", "schema", "validate"]
+COMMANDS = [
+    "analyse",
+    "bench",
+    "components",
+    "doctor",
+    "export",
+    "recipes",
+    "report",
+    "run",
+    "schema",
+    "stages",
+    "validate",
+]
 
 PLUGIN = """
 from typing import Annotated, Literal

@@ -1,0 +1,225 @@
+"""Stages: trained parts kept by what made them, so that runs that share one train it once.
+
+A stage is a trained model, critic or baseline. What shapes it is its identity: the sections of the recipe that it
+depends on, the data's content, the code and the kind of device. Runs look for their stages in a folder beside them;
+what they find there finished they take, what they train they leave there. Files are linked, not copied, and never
+changed.
+
+============================ ==============================================================================
+NAME-KEY/stage.json          what shaped it, which run trained it; written last
+NAME-KEY/records.jsonl       the records of its training
+NAME-KEY/ckpt-NUMBER/        its last checkpoint, see :mod:`ttf.checkpoint`
+============================ ==============================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from ttf import checkpoint
+from ttf.device import resolve_device
+from ttf.errors import DataError, ResourceError
+from ttf.learn import learners
+from ttf.prepare import load_data
+from ttf.run_dir import read_lines, write_lines, write_text
+from ttf.runs import learning_parts, training_parts
+from ttf.versions import now, versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ttf.component import LearningFields
+    from ttf.interfaces.progress import Progress
+    from ttf.recipe import Recipe
+
+FOLDER = ".stages"
+"""Beside the runs of a runs folder."""
+
+_RECORD = "stage.json"
+_RECORDS = "records.jsonl"
+
+
+class Stage:
+    """A trained part, or the place for one."""
+
+    def __init__(self, path: Path, name: str, parts: Mapping[str, Any]) -> None:
+        self.path, self.name, self.parts = path, name, parts
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is there to be taken."""
+        return (self.path / _RECORD).exists()
+
+    def record(self) -> dict[str, Any]:
+        """What ``stage.json`` says.
+
+        Raises:
+            DataError: it is not JSON.
+        """
+        file = self.path / _RECORD
+        try:
+            return dict(json.loads(file.read_bytes()))
+        except (OSError, ValueError, TypeError) as error:
+            message = f"{file}: not the record of a stage: {error}"
+            raise DataError(message) from error
+
+    def take(self, folder: Path) -> list[dict[str, Any]]:
+        """Link its checkpoint into a folder of checkpoints; the records of its training.
+
+        Raises:
+            CheckpointError: it is damaged.
+            ResourceError: the folder cannot be written.
+        """
+        checkpoint.load(checkpoint.newest(self.path))
+        records = list(read_lines(self.path / _RECORDS))
+        checkpoint.link(self.path, folder)
+        os.utime(self.path / _RECORD)  # when it was last used
+        return records
+
+    def leave(self, folder: Path, records: Iterable[Mapping[str, Any]], run: Path, seconds: float) -> None:
+        """Link the newest checkpoint of a folder here, which makes the stage finished.
+
+        Raises:
+            ResourceError: it cannot be written.
+        """
+        self.remove()
+        for old in self.path.glob("ckpt-*"):
+            shutil.rmtree(old)
+        checkpoint.link(folder, self.path)
+        write_lines(self.path / _RECORDS, records)
+        record = {"name": self.name, "parts": self.parts, "run": str(run), "finished": now(), "seconds": seconds}
+        write_text(self.path / _RECORD, json.dumps(record, indent=1) + "\n")
+
+    def remove(self) -> None:
+        """Make it unfinished; runs keep what they took."""
+        (self.path / _RECORD).unlink(missing_ok=True)
+
+    @property
+    def used(self) -> float:
+        """When it was last trained or taken, in seconds since the epoch."""
+        return (self.path / _RECORD).stat().st_mtime
+
+
+class Stages:
+    """The stages beside some runs."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.folder = runs_dir / FOLDER
+
+    def of(self, name: str, parts: Mapping[str, Any]) -> Stage:
+        """The stage of a name that is shaped by ``parts``, finished or not."""
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return Stage(self.folder / f"{name.replace(' ', '-')}-{digest[:16]}", name, parts)
+
+    @contextmanager
+    def claimed(self, stage: Stage, progress: Progress) -> Iterator[None]:
+        """Keep others from training a stage, once those who are have finished.
+
+        Raises:
+            ResourceError: the folder cannot be made.
+        """
+        try:
+            stage.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"{stage.path}: cannot be made: {error.strerror or error}"
+            raise ResourceError(message) from error
+        lock = FileLock(stage.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress.note(f"{stage.name}: another run trains the same one; waiting for it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def finished(self) -> list[Stage]:
+        """All that can be taken, the one used last first."""
+        found = [Stage(file.parent, "", {}) for file in self.folder.glob(f"*/{_RECORD}")]
+        read = [(stage, stage.record()) for stage in found]
+        stages = [Stage(stage.path, record["name"], record["parts"]) for stage, record in read]
+        return sorted(stages, key=lambda stage: stage.used, reverse=True)
+
+    def prune(self, days: float) -> list[Stage]:
+        """Remove what has not been used for so many days, and say what that was; runs keep what they took."""
+        old = [stage for stage in self.finished() if time.time() - stage.used >= days * 24 * 3600]
+        for stage in old:
+            shutil.rmtree(stage.path, ignore_errors=True)
+        return old
+
+
+def model_parts(recipe: Recipe, data: str, device: str) -> dict[str, Any]:
+    """What shapes a recipe's trained sequence model; ``data`` is the content's hash, ``device`` such as ``cpu``."""
+    components = (recipe.data, recipe.discretizer, recipe.model)
+    return {**training_parts(recipe), **_surroundings(components, data, device)}
+
+
+def learner_parts(recipe: Recipe, learner: LearningFields, data: str, device: str) -> dict[str, Any]:
+    """What shapes a recipe's trained critic or baseline."""
+    return {**learning_parts(recipe, learner), **_surroundings((recipe.data, learner), data, device)}
+
+
+def wanted(recipe: Recipe, progress: Progress) -> dict[str, dict[str, Any]]:
+    """What shapes every part that a recipe trains, by the part's name; the data is opened or collected.
+
+    Raises:
+        DataError: something about the data is wrong.
+    """
+    data = load_data(recipe, progress).source.provenance.sha256
+    device = resolve_device(recipe.device).type
+    parts = {name: learner_parts(recipe, config, data, device) for name, config in learners(recipe).items()}
+    return ({"model": model_parts(recipe, data, device)} if recipe.model else {}) | parts
+
+
+def nearest(stages: Iterable[Stage], stage: Stage) -> Stage | None:
+    """The one of the same name from which a stage differs in the fewest places, if there is any."""
+    named = [other for other in stages if other.name == stage.name]
+    return min(named, key=lambda other: len(list(differences(other.parts, stage.parts))), default=None)
+
+
+def differences(found: Any, wanted: Any, at: str = "") -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401  (JSON)
+    """Path, value found and value wanted of everything that differs between two parts."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted({*found, *wanted}):
+            yield from differences(found.get(key), wanted.get(key), f"{at}.{key}" if at else key)
+    elif found != wanted:
+        yield at, found, wanted
+
+
+def _surroundings(components: Iterable[object], data: str, device: str) -> dict[str, Any]:
+    installed = versions()
+    code = {"ttf": _code("ttf")} | {_package(type(part)): _code(_package(type(part))) for part in components if part}
+    return {
+        "data_sha256": data,
+        "device": device,
+        "code": code,
+        **{name: installed[name] for name in ("torch", "numpy")},
+    }
+
+
+def _package(component: type) -> str:
+    """The package that a component's card is."""
+    return component.__module__
+
+
+@cache
+def _code(package: str) -> str:
+    """Hash of all source files of a package, or of a module's own."""
+    file = Path(str(sys.modules[package].__file__))
+    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    digest = hashlib.sha256()
+    for source in files:
+        digest.update(source.relative_to(file.parent).as_posix().encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:16]
