@@ -144,6 +144,7 @@ def test_the_check_of_columns_finds_what_it_looks_for(code: str, expected: bool)
 
 def test_only_the_run_folder_knows_its_file_names() -> None:
     names = {"metrics.jsonl", "episodes.jsonl", "result.json", "run.json", "trajectories.safetensors", "report.html"}
+    names |= {"metrics.csv", "episodes.csv"}
     users = {
         file.name
         for file in SOURCES

@@ -29,11 +29,15 @@ class RunDir:
     run.json               versions, machine, data provenance, layout, counts
     metrics.jsonl          a line per training or validation record
     episodes.jsonl         a line per evaluation episode
+    metrics.csv            the same as tables, for spreadsheets
+    episodes.csv
     discretizer.json       per column: bins, dead bins, reconstruction error
     floor_plan.json        the world from above, where there is one
     trajectories.safetensors  observations of some evaluation episodes and plans
     result.json            the table of the run
     analyses/NAME.json     what an analysis found
+    tensorboard/NAME/      event files of the model, a learner or a policy
+    wandb.json, wandb/     the run's id for Weights & Biases, and what it keeps until it is uploaded
     report.html            what a person looks at
     tokens/                the tokenised data set, memory-mapped while training
     learned/NAME-KEY/      checkpoints of the critic and of baselines
@@ -59,9 +63,23 @@ class RunDir:
         return self.path / "episodes.jsonl"
 
     @property
+    def metrics_table(self) -> Path:
+        """Training and validation records, as a table."""
+        return self.path / "metrics.csv"
+
+    @property
+    def episodes_table(self) -> Path:
+        """Evaluation episodes, as a table."""
+        return self.path / "episodes.csv"
+
+    @property
     def trajectories(self) -> Path:
         """Observations of evaluation episodes and plans."""
         return self.path / "trajectories.safetensors"
+
+    def tensorboard(self, name: str) -> Path:
+        """Folder of the event files of the model, a learner or a policy."""
+        return self.path / "tensorboard" / name.replace(" ", "-").replace(":", "-")
 
     @property
     def report(self) -> Path:
