@@ -5,7 +5,16 @@ Each raises an AssertionError that says what the component did and what the cont
 
 from __future__ import annotations
 
+from ttf.testing.data import check_data_source
 from ttf.testing.discretizer import CASES, check_discretizer, sample_rows
+from ttf.testing.environment import check_environment
 from ttf.testing.model import check_sequence_model
 
-__all__ = ["CASES", "check_discretizer", "check_sequence_model", "sample_rows"]
+__all__ = [
+    "CASES",
+    "check_data_source",
+    "check_discretizer",
+    "check_environment",
+    "check_sequence_model",
+    "sample_rows",
+]

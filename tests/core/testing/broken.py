@@ -25,7 +25,7 @@ MEDDLING: dict[str, tuple[Callable[[], object], str]] = {
     "dtype": (lambda: torch.set_default_dtype(torch.float64), "changed torch's default dtype from torch.float32 to "),
     "threads": (lambda: torch.set_num_threads(torch.get_num_threads() + 1), "changed torch's number of threads from "),
     "gradients": (lambda: torch.set_grad_enabled(False), "changed torch's gradient mode from True to False; leave it"),
-    "printing": (lambda: sys.stdout.write("done"), "prints 'done'; tell progress what the user should see"),
+    "printing": (lambda: sys.stdout.write("done"), "prints 'done"),
 }
 
 every_meddling = pytest.mark.parametrize("meddling", MEDDLING)
