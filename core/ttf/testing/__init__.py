@@ -5,6 +5,8 @@ Each raises an AssertionError that says what the component did and what the cont
 
 from __future__ import annotations
 
+from ttf.testing.baseline import check_baseline
+from ttf.testing.critic import check_critic
 from ttf.testing.data import check_data_source
 from ttf.testing.discretizer import CASES, check_discretizer, sample_rows
 from ttf.testing.environment import check_environment
@@ -12,6 +14,8 @@ from ttf.testing.model import check_sequence_model
 
 __all__ = [
     "CASES",
+    "check_baseline",
+    "check_critic",
     "check_data_source",
     "check_discretizer",
     "check_environment",
