@@ -8,6 +8,7 @@ from __future__ import annotations
 from ttf.testing.baseline import check_baseline
 from ttf.testing.critic import check_critic
 from ttf.testing.data import check_data_source
+from ttf.testing.decoder import check_decoder
 from ttf.testing.discretizer import CASES, check_discretizer, sample_rows
 from ttf.testing.environment import check_environment
 from ttf.testing.model import check_sequence_model
@@ -17,6 +18,7 @@ __all__ = [
     "check_baseline",
     "check_critic",
     "check_data_source",
+    "check_decoder",
     "check_discretizer",
     "check_environment",
     "check_sequence_model",
