@@ -5,6 +5,7 @@ Each raises an AssertionError that says what the component did and what the cont
 
 from __future__ import annotations
 
+from ttf.testing.analysis import check_analysis
 from ttf.testing.baseline import check_baseline
 from ttf.testing.critic import check_critic
 from ttf.testing.data import check_data_source
@@ -15,6 +16,7 @@ from ttf.testing.model import check_sequence_model
 
 __all__ = [
     "CASES",
+    "check_analysis",
     "check_baseline",
     "check_critic",
     "check_data_source",
