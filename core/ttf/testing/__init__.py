@@ -13,6 +13,7 @@ from ttf.testing.decoder import check_decoder
 from ttf.testing.discretizer import CASES, check_discretizer, sample_rows
 from ttf.testing.environment import check_environment
 from ttf.testing.model import check_sequence_model
+from ttf.testing.reporter import check_reporter
 
 __all__ = [
     "CASES",
@@ -23,6 +24,7 @@ __all__ = [
     "check_decoder",
     "check_discretizer",
     "check_environment",
+    "check_reporter",
     "check_sequence_model",
     "sample_rows",
 ]
