@@ -11,7 +11,7 @@ from ttf.layout import Layout
 from ttf.testing.configuration import check_configuration
 from ttf.testing.corridor import CorridorConfig, CorridorEnvironment
 from ttf.testing.learner import check_learner
-from ttf.testing.policy import check_policy, same_actions, scenes_of
+from ttf.testing.policy import check_bounds, check_policy, same_actions, scenes_of
 from ttf.testing.requirement import require
 from ttf.testing.stand_ins import LinearConfig, made
 from ttf.testing.untouched import check_unchanged, tensors_of, untouched
@@ -57,12 +57,14 @@ def check_baseline(
     before = tensors_of(critic)
     build = partial(_built, config, source, environment)
     scenes = scenes_of(episodes)
+    learner = None
     if isinstance(config, LearnedBaselineConfig):
         learner = check_learner(partial(config.learner, layout), make_transitions(episodes, CorridorConfig()))
-        check_policy(build(learner, critic), scenes, layout.action, config.kind)
         _check_trained_later(config, layout, partial(build, critic=critic), learner, scenes)
-    else:
-        check_policy(build(None, critic), scenes, layout.action, config.kind)
+    policy = build(learner, critic)
+    check_policy(policy, scenes, layout.action, config.kind)
+    if not config.per_transition:  # those that are learned from transitions are clipped for them
+        check_bounds(policy, scenes, (environment.action_low, environment.action_high), config.kind)
     check_unchanged("the baseline", tensors_of(critic), before, "a critic is asked, never trained, by a baseline")
     _check_refusal(config, source, environment)
 

@@ -11,7 +11,7 @@ from ttf.errors import DataError
 from ttf.layout import Layout
 from ttf.testing.configuration import check_configuration
 from ttf.testing.requirement import require
-from ttf.testing.untouched import untouched
+from ttf.testing.untouched import tensors_of, untouched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -79,7 +79,7 @@ def _fitted(config: DiscretizerConfig, rows: Tensor, case: str) -> Discretizer:
             fits.append(config.build(_LAYOUT))
             fits[-1].fit(rows)
     discretizer, again, loaded = *fits, config.build(_LAYOUT)
-    loaded.load_state_dict(discretizer.state_dict())
+    loaded.load_state_dict(tensors_of(discretizer))
     with untouched(f"{case}: encode"):
         tokens = discretizer.encode(rows)
     require(tokens.dtype == torch.int64, f"{case}: encode returned {tokens.dtype}; expected int64")

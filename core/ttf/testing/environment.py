@@ -45,6 +45,8 @@ def check_environment(config: EnvironmentConfig, source: DataSource | None = Non
         environment = config.build(source or CorridorConfig().build())
     try:
         _check_description(environment)
+        if source is not None:
+            _check_fit(environment, source)
         _check_episodes(environment, steps)
         _check_limit(environment)
     finally:
@@ -72,6 +74,16 @@ def _check_description(environment: Environment) -> None:
         except (TypeError, ValueError) as error:
             message = f"floor_plan cannot be saved: {error}; give finite Python numbers"
             raise AssertionError(message) from error
+
+
+def _check_fit(environment: Environment, source: DataSource) -> None:
+    """Observations and actions are as wide as those of the data."""
+    first = source.episodes()[0]
+    for what, found, expected in (
+        ("observations", environment.observation_width, first.observations.shape[1]),
+        ("actions", len(environment.action_low), first.actions.shape[1]),
+    ):
+        require(found == expected, f"{what} have {found} dimensions, those of the data {expected}; use source.rule")
 
 
 def _check_episodes(environment: Environment, steps: int) -> None:

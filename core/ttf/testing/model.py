@@ -11,7 +11,7 @@ from ttf.interfaces.model import HasAttention, flattened, repeated
 from ttf.layout import Layout
 from ttf.testing.configuration import check_configuration
 from ttf.testing.requirement import require
-from ttf.testing.untouched import untouched
+from ttf.testing.untouched import tensors_of, untouched
 
 if TYPE_CHECKING:
     from ttf.component import ModelConfig
@@ -49,6 +49,7 @@ def check_sequence_model(
             _check_length(model, where)
             _check_goal(model, generator, where)
             _check_attention(model, generator, where)
+        tensors_of(model)
     _check_decayed(model)
 
 

@@ -54,6 +54,23 @@ def check_policy(policy: Policy, scenes: Sequence[NDArray[np.float32]], actions:
         _check_rows(policy, scenes, first, name)
 
 
+def check_bounds(
+    policy: Policy,
+    scenes: Sequence[NDArray[np.float32]],
+    bounds: tuple[NDArray[np.float32], NDArray[np.float32]],
+    name: str,
+) -> None:
+    """Check that actions lie between the bounds (A,), float32 errors aside.
+
+    Raises:
+        AssertionError: one does not.
+    """
+    low, high = bounds
+    for taken in _played(policy, scenes, name, seed=1):
+        inside = (taken >= low - 1e-5) & (taken <= high + 1e-5)
+        require(inside.all(), f"{name}: act returned an action beyond the environment's bounds; clip it")
+
+
 def same_actions(one: Policy, other: Policy, scenes: Sequence[NDArray[np.float32]]) -> bool:
     """Whether two policies take the same actions in scenes, for equal seeds."""
     return _equal(*(_played(policy, scenes, "policy", seed=1) for policy in (one, other)))

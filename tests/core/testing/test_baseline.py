@@ -52,6 +52,8 @@ class AskingConfig(BaselineConfig):
 
     requires: ClassVar[tuple[str, ...]] = ("environment", "evaluation", "critic")
 
+    per_transition: ClassVar[bool] = True
+
     kind: Literal["asking"] = "asking"
 
     fault: Literal["none", "late", "training"] = "none"
@@ -71,6 +73,14 @@ class AskingConfig(BaselineConfig):
         return policy
 
 
+NETWORK = torch.nn.Linear(1, 1)
+
+
+def far(_: Policy) -> Policy:
+    """Pushes harder than anybody can."""
+    return NetworkPolicy(NETWORK, lambda seen: 9 + 0 * seen[:, :1])
+
+
 @pytest.mark.parametrize("config", [HomingConfig(), LearnedConfig(), AskingConfig()], ids=lambda config: config.kind)
 def test_a_correct_baseline_passes(config: BaselineConfig) -> None:
     check_baseline(config)
@@ -83,6 +93,7 @@ def test_a_correct_baseline_passes(config: BaselineConfig) -> None:
         (LearnedConfig(fault="copy"), "learned: a policy made before training acts without what was learned; ask the"),
         (LearnedConfig(fault="unsaved"), "Linear: the tensor 'mean' is no buffer, so that it is neither saved nor"),
         (AskingConfig(fault="late"), "asking: built without the critic that it requires, it says nothing; raise Re"),
+        (spoiled(HomingConfig(), far), "homing: act returned an action beyond the environment's bounds; clip it"),
         (AskingConfig(fault="training"), "the baseline changed chosen.bias; a critic is asked, never trained, by a"),
     ],
 )

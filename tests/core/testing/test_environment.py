@@ -173,6 +173,12 @@ def test_a_broken_environment_is_found_out(config: CorridorEnvironmentConfig, me
     assert complaint(lambda: check_environment(config)).startswith(message)
 
 
+def test_an_environment_that_does_not_fit_its_data_is_found_out() -> None:
+    source = CorridorConfig(observation_dims=[1]).build()
+    found = complaint(lambda: check_environment(CONFIG, source))
+    assert found == "observations have 2 dimensions, those of the data 1; use source.rule"
+
+
 @every_meddling
 @pytest.mark.parametrize("method", ["reset", "step"])
 def test_an_environment_that_meddles_is_found_out(meddling: str, method: str) -> None:

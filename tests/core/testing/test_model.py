@@ -26,6 +26,7 @@ Fault = Literal[
     "shape",
     "random",
     "count",
+    "plain",
     "future",
     "rows",
     "position",
@@ -62,8 +63,10 @@ class Bag(SequenceModel):
     def __init__(self, layout: Layout, bins: int, context: int, fault: Fault) -> None:
         super().__init__(layout, bins, context)
         self.fault = fault
-        self.hung = torch.zeros(0)
+        self.hung: list[Tensor] = []
         self.calls = 0
+        if fault == "plain":
+            self.offset = torch.zeros(1)
         self.table = nn.Parameter(torch.randn(bins + 1, bins + 1))
 
     def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
@@ -98,9 +101,9 @@ class Bag(SequenceModel):
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         assert isinstance(state, Sum)
         terms = self._terms(tokens, 0 if self.fault == "position" else state.length)
-        before = self.hung if self.fault == "shared" and state.length else state.total
+        before = self.hung[0] if self.fault == "shared" and state.length else state.total
         logits = terms.cumsum(1) + before[: len(tokens), None]
-        self.hung = logits[:, -1].repeat(5, 1)
+        self.hung = [logits[:, -1].repeat(5, 1)]
         return logits, replace(state, total=logits[:, -1], length=state.length + tokens.shape[1])
 
     def read(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -134,6 +137,7 @@ def test_a_correct_model_passes(dtype: torch.dtype) -> None:
     [
         ("shape", "forward returned .*; expected "),
         ("random", "forward, in eval mode, draws from torch's global generator"),
+        ("plain", "Bag: the tensor 'offset' is no buffer, so that it is neither saved nor moved; use register_buffer"),
         ("count", "forward gives different logits when called again"),
         ("future", "a token changes the logits before it"),
         ("rows", "a row's logits depend on the other rows"),
