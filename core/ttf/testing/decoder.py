@@ -99,9 +99,11 @@ def _contexts(parts: _Parts, past: int) -> Tensor:
 def _planned(decoder: Decoder, context: Tensor, where: str, *, goal: Tensor | None = None, others: int = 1) -> Plan:
     """A plan from a generator of seed 1, while the global generators follow from another."""
     given, generator = context.clone(), torch.Generator().manual_seed(1)
+    aim = None if goal is None else goal.clone()
     with untouched(f"{where}: planning", seed=others):
-        plan = decoder.plan(given, generator, goal)
+        plan = decoder.plan(given, generator, aim)
     require(torch.equal(given, context), f"{where}: plan changed the context; clone what you modify")
+    require(aim is None or goal is None or torch.equal(aim, goal), f"{where}: plan changed the goal; clone it")
     return plan
 
 

@@ -88,6 +88,14 @@ def spoiling(method: Callable[..., Plan], context: Tensor, *others: Any) -> Plan
     return method(context, *others)
 
 
+def aimless(method: Callable[..., Plan], context: Tensor, generator: torch.Generator, goal: Tensor | None) -> Plan:
+    """Forgets the goal for good once it has planned."""
+    made = method(context, generator, goal)
+    if goal is not None:
+        goal.zero_()
+    return made
+
+
 def remembering(decoder: Sampling) -> None:
     """Scores are better with every plan."""
     plans: list[Plan] = []
@@ -160,6 +168,7 @@ def test_a_correct_decoder_passes() -> None:
             spoiled(SamplingConfig(), replacing("plan", spoiling)),
             "0 past transitions: plan changed the context; clone what you modify",
         ),
+        (spoiled(SamplingConfig(), replacing("plan", aimless)), "an unknown goal: plan changed the goal; clone it"),
         (
             spoiled(SamplingConfig(), remembering),
             "0 past transitions: equal generators and contexts give other plans; draw from the generator only",
