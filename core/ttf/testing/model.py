@@ -9,7 +9,9 @@ from torch import Tensor
 
 from ttf.interfaces.model import HasAttention, flattened, repeated
 from ttf.layout import Layout
+from ttf.testing.configuration import check_configuration
 from ttf.testing.requirement import require
+from ttf.testing.untouched import tensors_of, untouched
 
 if TYPE_CHECKING:
     from ttf.component import ModelConfig
@@ -32,6 +34,7 @@ def check_sequence_model(
     Raises:
         AssertionError: the contract is broken; the message says how and in which case.
     """
+    check_configuration(config)
     for case in range(cases):
         generator = torch.Generator().manual_seed(seed * 100_003 + case)
         goal = (0, 0)[: _draw(0, 2, generator)]
@@ -46,6 +49,7 @@ def check_sequence_model(
             _check_length(model, where)
             _check_goal(model, generator, where)
             _check_attention(model, generator, where)
+        tensors_of(model)
     _check_decayed(model)
 
 
@@ -66,8 +70,7 @@ def _goal(model: SequenceModel, batch: int, generator: torch.Generator) -> Tenso
 
 def _model(config: ModelConfig, layout: Layout, bins: int, generator: torch.Generator) -> SequenceModel:
     """A model in evaluation mode whose every parameter matters, those that start at zero too."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_draw(0, 2**31, generator))
+    with untouched("building the model", seed=_draw(0, 2**31, generator), draws=True):
         model = config.build(layout, bins)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -87,12 +90,11 @@ def _check_forward(model: SequenceModel, generator: torch.Generator, where: str)
     """Shape, determinism, no global random numbers, rows independent, later tokens without effect."""
     batch, length = _draw(1, 4, generator), _draw(1, model.block, generator)
     tokens, goal = _tokens(model, batch, length, generator), _goal(model, batch, generator)
-    random = torch.get_rng_state()
-    logits = model(tokens, goal)
+    with untouched(f"{where}: forward, in eval mode,"):
+        logits = model(tokens, goal)
     shape = (batch, length, model.bins + 1)
     require(logits.shape == shape, f"{where}: forward returned {tuple(logits.shape)}; expected {shape}")
     require(torch.equal(logits, model(tokens, goal)), f"{where}: forward gives different logits when called again")
-    require(torch.equal(random, torch.get_rng_state()), f"{where}: forward draws global random numbers in eval mode")
     _same(model(tokens[-1:], goal[-1:]), logits[-1:], f"{where}: a row's logits depend on the other rows")
     cut = _draw(1, length, generator)
     changed = torch.cat([tokens[:, :cut], _tokens(model, batch, length - cut, generator)], 1)
@@ -123,10 +125,9 @@ def _check_steps(model: SequenceModel, generator: torch.Generator, where: str) -
 def _step(model: SequenceModel, state: State, block: Tensor, all_of_it: tuple[Tensor, Tensor], where: str) -> State:
     """Read a block, the end of a history; the new state. The history comes with its goal."""
     history, goal = all_of_it
-    random = torch.get_rng_state()
-    read = model.read(block, state.repeat(1))[0]
-    logits, state = model.step(block, state)
-    require(torch.equal(random, torch.get_rng_state()), f"{where} draws global random numbers in eval mode")
+    with untouched(f"{where}, in eval mode,"):
+        read = model.read(block, state.repeat(1))[0]
+        logits, state = model.step(block, state)
     _same(logits, model(history, goal)[:, -block.shape[1] :], f"{where} is not the full forward")
     _same(read, logits[:, -1], f"{where}: read, after repeat(1), does not give the last logits of step")
     require(state.length == history.shape[1], f"{where}: length is {state.length}, expected {history.shape[1]}")

@@ -20,6 +20,7 @@ from ttf.interfaces.data import EnvironmentSpec
 from ttf.maze import RADIUS, solve
 from ttf.recording import BATCH
 from ttf.registered import make
+from ttf.testing import check_data_source, check_environment
 from ttf_plugins.antmaze_waypoints import AntMazeWaypointsConfig
 from ttf_plugins.antmaze_waypoints.antmaze_waypoints import dataset_id, environment_spec
 from ttf_plugins.antmaze_waypoints.collect import COLUMNS, LYING, RULE, run
@@ -85,6 +86,17 @@ def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
     details = source.provenance.details
     assert (details["maze"], details["action noise"], details["collector"]) == ("umaze", "0.2", "3")
     assert details["mujoco"].startswith("3.")
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("fields", [{}, {"observation_keys": ["observation"]}])
+def test_the_contract_of_data_sources_is_kept(fields: dict[str, Any]) -> None:
+    check_data_source(_SMALL.model_copy(update=fields))
+
+
+@pytest.mark.usefixtures("store")
+def test_the_environment_of_the_data_keeps_its_contract() -> None:
+    check_environment(GymnasiumConfig(), _SMALL.build(seed=0, progress=_Bar()))
 
 
 def test_the_same_configuration_and_seed_give_the_same_data_elsewhere_and_every_environment_is_closed(

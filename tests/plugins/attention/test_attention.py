@@ -15,6 +15,7 @@ from ttf.errors import DataError, RecipeError
 from ttf.interfaces.analysis import Subject
 from ttf.interfaces.model import HasAttention
 from ttf.layout import Layout
+from ttf.testing import check_analysis
 from ttf_plugins.attention import AttentionConfig
 from ttf_plugins.gpt import GPTConfig
 from ttf_plugins.lstm import LSTMConfig
@@ -48,6 +49,10 @@ class Looking(nn.Module):
                 aim = self.layout.slots(1, predicted)[0] if self.striped else column
                 weights[..., position, max(0, begin - back * D + aim)] += share
         return weights
+
+
+def test_the_contract_of_analyses_is_kept() -> None:
+    check_analysis(AttentionConfig(transitions=3, windows=20))
 
 
 def subject(model: object, *, held_out: Rows = HELD_OUT, stride: int = 1) -> Subject:

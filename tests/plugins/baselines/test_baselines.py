@@ -9,9 +9,11 @@ import pytest
 
 from ttf.errors import DataError
 from ttf.interfaces.data import Provenance
+from ttf.testing import check_baseline
 from ttf_plugins.baselines import BehaviourConfig, RandomConfig
 
 if TYPE_CHECKING:
+    from ttf.component import BaselineConfig
     from ttf.interfaces.data import DataSource
     from ttf.interfaces.environment import Environment
     from ttf.interfaces.policy import Policy
@@ -38,6 +40,11 @@ def _random(low: list[float], high: list[float]) -> Policy:
 
 def _behaviour(policy: Any) -> Policy:  # noqa: ANN401  (anything that is handed through)
     return BehaviourConfig().build(cast("DataSource", _Source(policy)), cast("Environment", None))
+
+
+@pytest.mark.parametrize("config", [RandomConfig(), BehaviourConfig()], ids=lambda config: config.kind)
+def test_the_contract_of_baselines_is_kept(config: BaselineConfig) -> None:
+    check_baseline(config)
 
 
 def test_random_actions_fill_the_bounds_evenly() -> None:

@@ -11,6 +11,7 @@ from tests.core.toys import CorridorEnvironment
 
 from ttf.interfaces.learner import Transitions
 from ttf.layout import Layout
+from ttf.testing import check_baseline
 from ttf_plugins.bc import BehaviourCloningConfig
 from ttf_plugins.bc.bc import Cloning
 
@@ -47,6 +48,11 @@ def cloned(data: Transitions, updates: int, **fields: Any) -> Cloning:  # noqa: 
 
 def policy_of(learner: Cloning) -> Policy:
     return learner.config.build(cast("DataSource", None), CorridorEnvironment(), learner=learner)
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_the_contract_of_baselines_is_kept(normalise: bool) -> None:
+    check_baseline(BehaviourCloningConfig(hidden=8, normalise=normalise))
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])

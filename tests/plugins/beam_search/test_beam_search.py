@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tests.core.toys import corridor_rows, fitted
 
 from ttf.sampling import Sampling
 from ttf.search import BeamDecoder, BeamSettings
+from ttf.testing import check_decoder
 from ttf_plugins.beam_search import BeamSearchConfig
 from ttf_plugins.gpt import GPTConfig
 
@@ -25,6 +27,13 @@ def decoder(config: BeamSearchConfig = CONFIG) -> BeamDecoder:
     built = config.build(MODEL, DISCRETIZER, discount=0.9)
     assert isinstance(built, BeamDecoder)
     return built
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"window": "growing"}, {"stop": "reference"}, {"observation_top_p": 0.9, "top_p": 0.8, "context": 2}]
+)
+def test_the_contract_of_decoders_is_kept(fields: dict[str, Any]) -> None:
+    check_decoder(BeamSearchConfig.model_validate({"horizon": 3, "beam_width": 4, "context": 3} | fields))
 
 
 def test_a_plan_starts_with_the_observation_and_has_the_horizon() -> None:

@@ -16,6 +16,7 @@ from ttf.errors import DataError
 from ttf.interfaces.data import EnvironmentSpec
 from ttf.observations import ObservationRule
 from ttf.recipe import dump, load
+from ttf.testing import check_data_source
 from ttf_plugins.d4rl_hdf5 import D4rlHdf5Config
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ def _lengths(path: Path, **fields: Any) -> list[tuple[int, bool]]:  # noqa: ANN4
 
 def _flags(count: int, *places: int) -> Any:  # noqa: ANN401
     return np.isin(np.arange(count), places)
+
+
+@pytest.mark.parametrize("environment", [None, "Pendulum-v1"])
+def test_the_contract_of_data_sources_is_kept(tmp_path: Path, environment: str | None) -> None:
+    path = _write(tmp_path / "a.hdf5", terminals=_flags(12, 2), timeouts=_flags(12, 7))
+    check_data_source(D4rlHdf5Config(path=str(path), environment=environment))
 
 
 def test_episodes_end_at_terminals_and_timeouts_and_the_trailing_piece_is_kept(tmp_path: Path) -> None:

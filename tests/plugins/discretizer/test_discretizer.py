@@ -11,10 +11,15 @@ from tests.core.toys import CorridorData, Quiet, corridor_rows, fitted
 
 from ttf.findings import Findings
 from ttf.interfaces.analysis import Subject
+from ttf.testing import check_analysis
 from ttf_plugins.discretizer import DiscretizerAnalysisConfig
 
 TRAINING, HELD_OUT = corridor_rows(), corridor_rows(500, 10)
 DISCRETIZER = fitted(TRAINING)
+
+
+def test_the_contract_of_analyses_is_kept() -> None:
+    check_analysis(DiscretizerAnalysisConfig())
 
 
 def findings(*, held_out: bool = True) -> Findings:

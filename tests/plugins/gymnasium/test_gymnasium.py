@@ -14,6 +14,7 @@ from ttf.errors import DataError
 from ttf.interfaces.data import DataSource, EnvironmentSpec, Episode, Provenance
 from ttf.interfaces.environment import FloorPlan
 from ttf.observations import ObservationRule
+from ttf.testing import check_environment
 from ttf_plugins.gymnasium import GymnasiumConfig
 from ttf_plugins.gymnasium.gymnasium import GymnasiumEnvironment
 
@@ -117,6 +118,17 @@ def _assert_equals_separate(
             break
     session.close()
     return len(seeds) - len(separate)
+
+
+@pytest.mark.parametrize("id", ["Countdown-v0", "Pendulum-v1", "MountainCarContinuous-v0"])
+def test_the_contract_of_environments_is_kept(id: str) -> None:  # noqa: A002  (as the field is called)
+    check_environment(GymnasiumConfig(id=id))
+
+
+@pytest.mark.parametrize("id", ["PointMaze_UMaze-v3", "AntMaze_UMaze-v5", "Hopper-v5"])
+def test_the_contract_of_environments_is_kept_with_physics(id: str) -> None:  # noqa: A002
+    pytest.importorskip("gymnasium_robotics", reason="they are in the extra 'mujoco'")
+    check_environment(GymnasiumConfig(id=id, options={"max_episode_steps": 60}))
 
 
 @given(seeds=st.lists(st.integers(0, 2**62), min_size=1, max_size=9), again=st.booleans())

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from ttf.errors import DataError
 from ttf.run_dir import read_lines, write_lines
+from ttf.testing import check_reporter
 from ttf_plugins.html import HtmlConfig
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ def report(run: RunDir) -> Page:
 def rewrite(run: RunDir, name: str, change: Callable[[str], str]) -> None:
     document = run.read(name)
     run.write(name, json.loads(change(json.dumps(document))))
+
+
+def test_the_contract_of_reporters_is_kept() -> None:
+    check_reporter(HtmlConfig())
 
 
 def test_the_numbers_of_the_report_are_exactly_those_of_the_result(full_run: RunDir) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from tests.core.toys import corridor_rows, fitted
 
 from ttf.likelihood import LikelihoodDecoder, LikelihoodSettings
 from ttf.sampling import Sampling
+from ttf.testing import check_decoder
 from ttf_plugins.gpt import GPTConfig
 from ttf_plugins.imitation import ImitationConfig
 
@@ -22,6 +25,13 @@ def decoder(config: ImitationConfig = CONFIG) -> LikelihoodDecoder:
     built = config.build(MODEL, DISCRETIZER, discount=0.9)
     assert isinstance(built, LikelihoodDecoder)
     return built
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"window": "growing"}, {"stop": "reference"}, {"count_rewards": True, "top_k": 3, "context": 2}]
+)
+def test_the_contract_of_decoders_is_kept(fields: dict[str, Any]) -> None:
+    check_decoder(ImitationConfig.model_validate({"horizon": 3, "beam_width": 4, "context": 3} | fields))
 
 
 def test_a_plan_starts_with_the_observation_and_has_the_horizon() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ttf.errors import RecipeError
 from ttf.interfaces.learner import Transitions
 from ttf.layout import Layout
+from ttf.testing import check_baseline, check_critic
 from ttf_plugins.iql import IQLConfig, IQLPolicyConfig
 from ttf_plugins.iql.iql import IQL
 
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 
 CELLS, DISCOUNT = 5, 0.9
 LEFT, RIGHT = -1.0, 1.0
+
+
+@pytest.mark.parametrize("fields", [{}, {"policy": True}, {"policy": True, "normalise": False, "layers": 1}])
+def test_the_contract_of_critics_is_kept(fields: dict[str, Any]) -> None:
+    check_critic(IQLConfig(hidden=8, updates=10, **fields))
+
+
+def test_the_contract_of_baselines_is_kept() -> None:
+    check_baseline(IQLPolicyConfig())
+    learned = IQLConfig(hidden=8, policy=True).build(Layout(2, 1), discount=DISCOUNT)
+    check_baseline(IQLPolicyConfig(), critic=learned.eval())
 
 
 def chain() -> Transitions:

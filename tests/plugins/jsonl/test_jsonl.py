@@ -7,10 +7,15 @@ import pytest
 
 from ttf.errors import DataError, ResourceError
 from ttf.run_dir import RunDir, read_lines, write_lines
+from ttf.testing import check_reporter
 from ttf_plugins.jsonl import JsonLinesConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def test_the_contract_of_reporters_is_kept() -> None:
+    check_reporter(JsonLinesConfig())
 
 
 def test_metrics_and_episodes_are_appended_a_line_each(tmp_path: Path) -> None:

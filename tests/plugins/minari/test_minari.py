@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from ttf.episode_checks import check_episodes
 from ttf.errors import DataError
 from ttf.interfaces.data import EnvironmentSpec
+from ttf.testing import check_data_source
 from ttf_plugins.gymnasium import GymnasiumConfig
 from ttf_plugins.minari import MinariConfig
 
@@ -109,6 +110,12 @@ def _delete(dataset_id: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.print", lambda *_: None)
         minari.delete_dataset(dataset_id)
+
+
+@pytest.mark.parametrize("keys", [None, ["place"]])
+def test_the_contract_of_data_sources_is_kept(keys: list[str] | None) -> None:
+    dataset = _create([_buffer(5), _buffer(7, seed=1, ends=False)])
+    check_data_source(MinariConfig(dataset=dataset, observation_keys=keys))
 
 
 def test_without_keys_all_entries_are_concatenated_sorted_by_name() -> None:

@@ -27,6 +27,7 @@ from ttf.interfaces.data import EnvironmentSpec
 from ttf.interfaces.policy import Actor, Policy
 from ttf.layout import Layout
 from ttf.registered import make
+from ttf.testing import check_data_source, check_environment
 from ttf_plugins.gymnasium import GymnasiumConfig
 from ttf_plugins.pointmaze_waypoints import PointMazeWaypointsConfig
 from ttf_plugins.pointmaze_waypoints.mazes import environment_spec
@@ -83,6 +84,17 @@ def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
     assert source.provenance.id == dataset_id(_SMALL, 0)
     assert list(minari.list_local_datasets()) == [source.provenance.id]
     assert not list((store / ".ttf").glob("*/"))
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("fields", [{}, {"hindsight": 1, "detours": 0.5}, {"observation_keys": ["achieved_goal"]}])
+def test_the_contract_of_data_sources_is_kept(fields: dict[str, Any]) -> None:
+    check_data_source(_SMALL.model_copy(update=fields))
+
+
+@pytest.mark.usefixtures("store")
+def test_the_environment_of_the_data_keeps_its_contract() -> None:
+    check_environment(GymnasiumConfig(), _SMALL.build(seed=0, progress=_Bar()))
 
 
 def test_every_environment_that_is_made_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

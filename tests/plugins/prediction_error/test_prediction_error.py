@@ -13,6 +13,7 @@ from tests.plugins.prediction_error.worlds import LAYOUT, KnowingModel, fitted, 
 
 from ttf.errors import DataError
 from ttf.findings import Estimate, Findings
+from ttf.testing import check_analysis
 from ttf_plugins.prediction_error import PredictionErrorConfig
 from ttf_plugins.prediction_error.question import ask
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 TRAINING, HELD_OUT = world(20, 30, seed=0), world(6, 25, seed=1)
 SMALL: dict[str, Any] = {"steps": 12, "starts": 9, "rollouts": 2, "hidden": 8, "layers": 1, "updates": 20}
+
+
+@pytest.mark.parametrize("fields", [{}, {"actions": "model"}, {"sample": False, "members": 0}])
+def test_the_contract_of_analyses_is_kept(fields: dict[str, Any]) -> None:
+    check_analysis(PredictionErrorConfig(**(SMALL | {"steps": 2, "members": 2} | fields)))
 
 
 def run(about: Subject | None = None, **fields: Any) -> Findings:  # noqa: ANN401

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from ttf.errors import RecipeError
 from ttf.interfaces.critic import Critic
 from ttf.recipe import load
 from ttf.search import BeamDecoder, BeamSearch
+from ttf.testing import check_decoder
 from ttf.testing.search import Planned, compare_searches
 from ttf_plugins.beam_search import BeamSearchConfig
 from ttf_plugins.gpt import GPTConfig
@@ -116,6 +117,13 @@ ROWS = corridor_rows()
 DISCRETIZER = fitted(ROWS)
 MODEL = GPTConfig(layers=1, heads=2, width=8, context=4).build(ROWS.layout, DISCRETIZER.bins).eval()
 CONTEXT = torch.randint(0, DISCRETIZER.bins, (5, 2 * ROWS.layout.width + 2), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"window": "growing"}, {"q_at": "every_step", "mix": 0.5}, {"use_rewards": False, "context": 2}]
+)
+def test_the_contract_of_decoders_is_kept(fields: dict[str, Any]) -> None:
+    check_decoder(ValueGuidedConfig.model_validate({"horizon": 3, "beam_width": 4, "context": 3} | fields))
 
 
 def test_with_the_models_own_value_only_plans_are_exactly_those_of_beam_search_and_the_critic_is_not_asked() -> None:

@@ -1,4 +1,4 @@
-"""The contract checkers find broken components."""
+"""The checker of sequence models finds broken ones."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 import torch
+from tests.core.testing.broken import MEDDLING, complaint, meddling_in, spoiled
 from torch import Tensor, nn
 
-from ttf.component import DiscretizerConfig, ModelConfig
+from ttf.component import ModelConfig
 from ttf.interfaces.model import SequenceModel, State
-from ttf.testing import check_discretizer, check_sequence_model
+from ttf.testing import check_sequence_model
+from ttf.testing.stand_ins import BagConfig as CorrectConfig
 from ttf_plugins.gpt import GPTConfig
-from ttf_plugins.uniform import UniformConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ttf.interfaces.discretizer import Discretizer
     from ttf.layout import Layout
 
 Fault = Literal[
     "none",
     "shape",
     "random",
+    "count",
+    "plain",
     "future",
     "rows",
     "position",
@@ -61,7 +63,10 @@ class Bag(SequenceModel):
     def __init__(self, layout: Layout, bins: int, context: int, fault: Fault) -> None:
         super().__init__(layout, bins, context)
         self.fault = fault
-        self.hung = torch.zeros(0)
+        self.hung: list[Tensor] = []
+        self.calls = 0
+        if fault == "plain":
+            self.offset = torch.zeros(1)
         self.table = nn.Parameter(torch.randn(bins + 1, bins + 1))
 
     def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
@@ -71,6 +76,9 @@ class Bag(SequenceModel):
         logits = self._terms(tokens, 0).cumsum(1) + self._aim(goal, len(tokens))[:, None]
         if self.fault == "random":
             logits = logits + torch.rand(1, dtype=logits.dtype)
+        if self.fault == "count":
+            self.calls += 1
+            logits = logits + self.calls
         if self.fault == "future":
             logits = logits + 1e-6 * self.table[tokens[:, -1:]]
         if self.fault == "rows":
@@ -93,9 +101,9 @@ class Bag(SequenceModel):
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         assert isinstance(state, Sum)
         terms = self._terms(tokens, 0 if self.fault == "position" else state.length)
-        before = self.hung if self.fault == "shared" and state.length else state.total
+        before = self.hung[0] if self.fault == "shared" and state.length else state.total
         logits = terms.cumsum(1) + before[: len(tokens), None]
-        self.hung = logits[:, -1].repeat(5, 1)
+        self.hung = [logits[:, -1].repeat(5, 1)]
         return logits, replace(state, total=logits[:, -1], length=state.length + tokens.shape[1])
 
     def read(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -107,8 +115,12 @@ class Bag(SequenceModel):
 
 
 class BagConfig(ModelConfig):
+    """A model with a fault."""
+
     kind: Literal["bag"] = "bag"
+
     fault: Fault = "none"
+    """What is wrong."""
 
     def build(self, layout: Layout, bins: int) -> SequenceModel:
         return Bag(layout, bins, self.context, self.fault)
@@ -117,13 +129,16 @@ class BagConfig(ModelConfig):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_a_correct_model_passes(dtype: torch.dtype) -> None:
     check_sequence_model(BagConfig(), dtype=dtype)
+    check_sequence_model(CorrectConfig(), dtype=dtype)
 
 
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
         ("shape", "forward returned .*; expected "),
-        ("random", "forward gives different logits when called again"),
+        ("random", "forward, in eval mode, draws from torch's global generator"),
+        ("plain", "Bag: the tensor 'offset' is no buffer, so that it is neither saved nor moved; use register_buffer"),
+        ("count", "forward gives different logits when called again"),
         ("future", "a token changes the logits before it"),
         ("rows", "a row's logits depend on the other rows"),
         ("position", "(step after|interleaved branch) .* is not the full forward"),
@@ -150,47 +165,8 @@ def test_a_model_whose_weights_are_not_all_used_incrementally_is_found_out(monke
         check_sequence_model(GPTConfig(layers=1, heads=1, width=4))
 
 
-class WrongConfig(DiscretizerConfig):
-    """A uniform discretizer with one method that breaks the contract."""
-
-    kind: Literal["wrong"] = "wrong"
-    fault: str = ""
-
-    def build(self, layout: Layout) -> Discretizer:
-        discretizer = UniformConfig(bins=self.bins).build(layout)
-        encode, decode, expectation = discretizer.encode, discretizer.decode, discretizer.expectation
-        outside, fit = discretizer.outside, discretizer.fit
-        replacements = {
-            "int32": ("encode", lambda values, at=0: encode(values, at).int()),
-            "modulo": ("encode", lambda values, at=0: (encode(values, at) + 1) % self.bins),
-            "at": ("encode", lambda values, at=0: encode(values)),  # noqa: ARG005
-            "nan": ("encode", lambda values, at=0: encode(values.nan_to_num(), at)),
-            "decode": ("decode", lambda tokens, at=0: decode(tokens, at) + 0.5),
-            "stop": ("decode", lambda tokens, at=0: decode(tokens % self.bins, at)),
-            "renormalise": ("expectation", lambda p, at: expectation(p / p.sum(-1, keepdim=True), at)),
-            "outside": ("outside", lambda values, at=0: ~outside(values, at)),
-            "spoil": ("fit", lambda rows: fit(rows.mul_(2))),
-        }
-        name, replacement = replacements[self.fault]
-        setattr(discretizer, name, replacement)
-        return discretizer
-
-
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        ("int32", "continuous: encode returned torch.int32; expected int64"),
-        ("modulo", "continuous: a larger value got a smaller token; encode must be monotone"),
-        ("at", "continuous: encode(x[..., c:c+1], at=c) is not column c"),
-        ("nan", "continuous: encode must raise DataError for nan"),
-        ("decode", "continuous: encode(decode(token)) is another token; decode into the bin itself"),
-        ("stop", "continuous: the stop token must decode as the last live bin"),
-        ("renormalise", "continuous: expectation must not renormalise"),
-        ("outside", "continuous: outside is true of values that were fitted"),
-        ("spoil", "continuous: fit or encode changed its argument; clone what you modify"),
-    ],
-)
-def test_a_broken_discretizer_is_found_out(fault: str, message: str) -> None:
-    with pytest.raises(AssertionError) as caught:
-        check_discretizer(WrongConfig(fault=fault, bins=8))
-    assert str(caught.value) == message
+@pytest.mark.parametrize("meddling", [name for name in MEDDLING if name != "gradients"])  # there are none
+@pytest.mark.parametrize("method", ["forward", "step"])
+def test_a_model_that_meddles_is_found_out(meddling: str, method: str) -> None:
+    config = spoiled(CorrectConfig(), meddling_in(method, meddling))
+    assert MEDDLING[meddling][1] in complaint(lambda: check_sequence_model(config))
