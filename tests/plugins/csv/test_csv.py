@@ -9,6 +9,7 @@ from tests.plugins.tracked import CLOCKS, CRASHES, crash_and_resume, run_tiny
 
 from ttf.errors import DataError, ResourceError
 from ttf.run_dir import RunDir, read_lines
+from ttf.testing import check_reporter
 from ttf_plugins.csv import CsvConfig
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ def without_clocks(file: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     return run_tiny(tmp_path_factory.mktemp("runs"), CsvConfig())
+
+
+def test_the_contract_of_reporters_is_kept() -> None:
+    check_reporter(CsvConfig())
 
 
 def test_the_tables_of_a_run_hold_what_its_json_lines_hold(whole: RunDir) -> None:

@@ -10,6 +10,7 @@ from tests.plugins.tracked import CLOCKS, CRASHES, crash_and_resume, run_tiny
 
 from ttf.errors import PluginError
 from ttf.run_dir import RunDir, read_lines
+from ttf.testing import check_reporter
 from ttf_plugins.tensorboard import TensorboardConfig
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ def expected(run: RunDir) -> Curves:
 
 def without_clocks(curves: Curves) -> Curves:
     return {(folder, tag): points for (folder, tag), points in curves.items() if not tag.endswith(CLOCKS)}
+
+
+@pytest.mark.usefixtures("_installed")
+def test_the_contract_of_reporters_is_kept() -> None:
+    check_reporter(TensorboardConfig())
 
 
 def test_tensorboard_shows_every_figure_of_a_run_as_it_is(whole: RunDir) -> None:

@@ -11,6 +11,7 @@ from tests.plugins.tracked import CrashError, CrashingConfig, run_tiny
 
 from ttf.errors import PluginError
 from ttf.run_dir import RunDir, read_lines
+from ttf.testing import check_reporter
 from ttf.yaml_source import read_file
 from ttf_plugins.wandb import WandbConfig
 
@@ -80,6 +81,11 @@ def expected(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What the reporter said."""
     return [record.getMessage() for record in caplog.records if record.name == "ttf_plugins.wandb.wandb"]
+
+
+@pytest.mark.usefixtures("_installed")
+def test_the_contract_of_reporters_is_kept() -> None:
+    check_reporter(WandbConfig(mode="disabled"))  # wandb lets no process go on with a run that another one tracks
 
 
 def test_a_run_is_kept_offline_with_every_figure_as_it_is(whole: RunDir) -> None:
