@@ -63,6 +63,7 @@ def check_reporter(config: ReporterConfig) -> None:
         run, other = _finished_run(Path(folder), "one"), Path(folder) / "other"
         copytree(run.path, other)
         before, apart = _files(run.path), config.build(RunDir(other))
+        beside = _files(other)
         reporter = _opened(config, run)
         _tell(reporter)
         told = _files(run.path)
@@ -74,7 +75,7 @@ def check_reporter(config: ReporterConfig) -> None:
         for name, content in before.items():
             require(after.get(name) == content, f"the reporter changed {name}, which is not its own; write other files")
         require(
-            _files(other) == before,
+            _files(other) == beside,
             "a record of one run changed another run's folder; keep the run that build is given",
         )
         _tell(apart)
