@@ -229,7 +229,7 @@ def test_seconds_are_those_of_updates_not_of_validations_and_checkpoints(
     monkeypatch.setattr("ttf.meter.time", clock)
     records: list[Mapping[str, Any]] = []
     one = trainer(tmp_path, records, config(steps=12, log_every=4, validate_every=3, checkpoint_every=3))
-    for name, seconds in (("_update", 1.0), ("validate", 100.0), ("save", 1000.0)):
+    for name, seconds in (("update", 1.0), ("validate", 100.0), ("save", 1000.0)):
         monkeypatch.setattr(one, name, clock.slowed(getattr(one, name), seconds))
     one.run(Quiet(), Interrupts())
     train = [record for record in records if record["kind"] == "train"]
