@@ -187,3 +187,12 @@ def test_the_command_measures_the_parts_it_is_asked_for(
     assert "times as fast" in capsys.readouterr().out
     (tmp_path / "none.json").write_text("{}")
     assert run_cli(["bench", "start", "--against", str(tmp_path / "none.json")]) == 2
+
+
+def test_a_folder_that_is_not_there_is_noticed_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(start, "measure", lambda: pytest.fail("something is measured"))
+    file = tmp_path / "gone" / "results.json"
+    assert run_cli(["bench", "start", "--json", str(file)]) == 6
+    assert capsys.readouterr().err == f"Error: --json {file}: no such folder: {file.parent}\n"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ttf.errors import ResourceError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -41,6 +43,9 @@ def bench(parts: tuple[str, ...], everything: bool, threads: int, file: Path | N
     """
     from ttf.bench.results import Results
 
+    if file and not file.parent.is_dir():  # before minutes are spent
+        message = f"--json {file}: no such folder: {file.parent}"
+        raise ResourceError(message)
     earlier = Results.read(against) if against else None
     import torch
 
