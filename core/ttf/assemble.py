@@ -217,7 +217,7 @@ class Experiment:
             report=tell,
             goal_dropout=self.recipe.data.goal.dropout if self.recipe.data.goal else 0.0,
         )
-        parts = model_parts(self.recipe, str(self.record["data"]["sha256"]), self.device.type)
+        parts = model_parts(self.recipe, data.source.provenance.sha256, self.device.type)
         with self.shared.part("model", parts, self.run_dir.checkpoints, tell) as taken:
             if taken:
                 self.saved, _ = checkpoint.load_newest(self.run_dir.checkpoints)
@@ -235,7 +235,7 @@ class Experiment:
         """Train what learns from single transitions: the critic, then the baselines."""
         tell = partial(_tell, reporters)
         for loop in learning_loops(self.recipe, self.run_dir, data, critic, baselines, tell):
-            parts = learner_parts(self.recipe, loop.config, str(self.record["data"]["sha256"]), self.device.type)
+            parts = learner_parts(self.recipe, loop.config, data.source.provenance.sha256, self.device.type)
             with self.shared.part(loop.name, parts, loop.folder, tell), self._timed(f"training {loop.name}"):
                 loop.run(self.progress, self.interrupts)
             self._update(stages=self.shared.record)

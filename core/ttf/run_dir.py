@@ -166,6 +166,20 @@ def write_text(file: Path, text: str) -> None:
         raise ResourceError(message) from error
 
 
+def append_text(file: Path, text: str) -> None:
+    """Append to a text file at once, without a buffer.
+
+    Raises:
+        ResourceError: the file cannot be written.
+    """
+    try:
+        with file.open("ab", buffering=0) as stream:
+            stream.write(text.encode())
+    except OSError as error:
+        message = f"{file}: cannot be written: {error.strerror or error}"
+        raise ResourceError(message) from error
+
+
 def read_lines(file: Path) -> Iterator[dict[str, Any]]:
     """Records of a JSON-lines file; a last line that was cut off is left out.
 

@@ -15,7 +15,7 @@ from ttf.errors import RecipeError, ResourceError
 from ttf.run_dir import RunDir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ttf.component import AnalysisConfig, LearningFields
     from ttf.recipe import Recipe
@@ -101,7 +101,7 @@ def training_parts(recipe: Recipe) -> dict[str, Any]:
 
 def training_hash(recipe: Recipe) -> str:
     """Identifies the parts of a recipe that shape the trained model."""
-    return _digest(training_parts(recipe))
+    return digest(training_parts(recipe))
 
 
 def learning_parts(recipe: Recipe, learner: LearningFields) -> dict[str, Any]:
@@ -116,12 +116,12 @@ def learning_parts(recipe: Recipe, learner: LearningFields) -> dict[str, Any]:
 
 def learning_hash(recipe: Recipe, learner: LearningFields) -> str:
     """Identifies what shapes a learner."""
-    return _digest(learning_parts(recipe, learner))
+    return digest(learning_parts(recipe, learner))
 
 
 def analysis_hash(recipe: Recipe, analysis: AnalysisConfig, step: int) -> str:
     """Identifies what shapes an analysis: how it is configured, and the model after ``step`` updates."""
-    return _digest({"trained": training_hash(recipe), "step": step, "self": plain_section(analysis)})
+    return digest({"trained": training_hash(recipe), "step": step, "self": plain_section(analysis)})
 
 
 def plain_section(section: Section) -> dict[str, Any]:
@@ -129,7 +129,8 @@ def plain_section(section: Section) -> dict[str, Any]:
     return section.model_dump(mode="json", serialize_as_any=True)
 
 
-def _digest(parts: dict[str, Any]) -> str:
+def digest(parts: Mapping[str, Any]) -> str:
+    """Hash of plain data, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -33,7 +33,7 @@ from ttf.errors import DataError, ResourceError
 from ttf.learn import learners
 from ttf.prepare import load_data
 from ttf.run_dir import read_lines, write_lines, write_text
-from ttf.runs import learning_parts, training_parts
+from ttf.runs import digest, learning_parts, training_parts
 from ttf.versions import now, versions
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ class Stages:
 
     def of(self, name: str, parts: Mapping[str, Any]) -> Stage:
         """The stage of a name that is shaped by ``parts``, finished or not."""
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return Stage(self.folder / f"{name.replace(' ', '-')}-{digest[:16]}", name, parts)
+        return Stage(self.folder / f"{name.replace(' ', '-')}-{digest(parts)[:16]}", name, parts)
 
     @contextmanager
     def claimed(self, stage: Stage, progress: Progress) -> Iterator[None]:
@@ -200,7 +199,8 @@ def differences(found: Any, wanted: Any, at: str = "") -> Iterator[tuple[str, An
 
 def _surroundings(components: Iterable[object], data: str, device: str) -> dict[str, Any]:
     installed = versions()
-    code = {"ttf": _code("ttf")} | {_package(type(part)): _code(_package(type(part))) for part in components if part}
+    packages = {"ttf", *(type(part).__module__ for part in components if part)}
+    code = {package: _code(package) for package in packages}
     return {
         "data_sha256": data,
         "device": device,
@@ -209,17 +209,12 @@ def _surroundings(components: Iterable[object], data: str, device: str) -> dict[
     }
 
 
-def _package(component: type) -> str:
-    """The package that a component's card is."""
-    return component.__module__
-
-
 @cache
 def _code(package: str) -> str:
     """Hash of all source files of a package, or of a module's own."""
     file = Path(str(sys.modules[package].__file__))
     files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    digest = hashlib.sha256()
+    hashed = hashlib.sha256()
     for source in files:
-        digest.update(source.relative_to(file.parent).as_posix().encode() + b"\0" + source.read_bytes())
-    return digest.hexdigest()[:16]
+        hashed.update(source.relative_to(file.parent).as_posix().encode() + b"\0" + source.read_bytes())
+    return hashed.hexdigest()[:16]

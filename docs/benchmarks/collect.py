@@ -8,32 +8,18 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from ttf.testing.quiet import Quiet
 from ttf.versions import machine, versions
 from ttf_plugins.antmaze_waypoints import AntMazeWaypointsConfig
-
-
-class Silent:
-    """Progress that nobody sees."""
-
-    def task(self, name: str, total: int, *, done: int = 0, unit: str = "") -> AbstractContextManager[Silent]:  # noqa: ARG002
-        """A bar that is not drawn."""
-        return nullcontext(self)
-
-    def advance(self, amount: int = 1, **figures: float) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
 
 
 def rate(seed: int) -> float:
     """Environment steps collected in a second."""
     started = time.process_time()
-    source = AntMazeWaypointsConfig(steps=10_000).build(seed=seed, progress=Silent())
+    source = AntMazeWaypointsConfig(steps=10_000).build(seed=seed, progress=Quiet())
     return sum(map(len, source.episodes())) / (time.process_time() - started)
 
 

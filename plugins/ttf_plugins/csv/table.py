@@ -7,8 +7,8 @@ import io
 import json
 from typing import TYPE_CHECKING, Any, final
 
-from ttf.errors import DataError, ResourceError
-from ttf.run_dir import write_text
+from ttf.errors import DataError
+from ttf.run_dir import append_text, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,12 +61,7 @@ class Table:
             self._columns += fresh
             write_text(self._file, self._text([*rows, row], header=True))
             return
-        try:
-            with self._file.open("ab", buffering=0) as stream:
-                stream.write(self._text([row], header=False).encode())
-        except OSError as error:
-            message = f"{self._file}: cannot be written: {error.strerror or error}"
-            raise ResourceError(message) from error
+        append_text(self._file, self._text([row], header=False))
 
     def _read(self) -> list[Row]:
         """The whole rows on file, whose columns are remembered."""

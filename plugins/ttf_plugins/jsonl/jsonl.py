@@ -6,8 +6,9 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, final
 
-from ttf.errors import DataError, ResourceError
+from ttf.errors import DataError
 from ttf.interfaces.reporter import Reporter
+from ttf.run_dir import append_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,13 +49,7 @@ def append(file: Path, record: Mapping[str, Any]) -> None:
         ResourceError: the file cannot be written.
     """
     _check_finite(file, record)
-    line = json.dumps(record, allow_nan=False) + "\n"
-    try:
-        with file.open("ab", buffering=0) as stream:
-            stream.write(line.encode())
-    except OSError as error:
-        message = f"{file}: cannot be written: {error.strerror or error}"
-        raise ResourceError(message) from error
+    append_text(file, json.dumps(record, allow_nan=False) + "\n")
 
 
 def _check_finite(file: Path, record: Mapping[str, Any]) -> None:
