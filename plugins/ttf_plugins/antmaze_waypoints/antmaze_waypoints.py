@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ttf_plugins.antmaze_waypoints import AntMazeWaypointsConfig
 
 #: Part of a data set's id; raised whenever the same configuration gives other data.
-_COLLECTOR = 3
+_COLLECTOR = 4
 
 _ALGORITHM = "waypoints: shortest path, trained walker, Gaussian action noise"
 _DESCRIPTION = "AntMaze episodes from one random place to another, with the rewards of one goal, where they end."
@@ -77,7 +77,7 @@ def environment_spec(maze: str) -> EnvironmentSpec:
 
 def dataset_id(config: AntMazeWaypointsConfig, seed: int) -> str:
     """Id that differs whenever anything differs that shapes the data."""
-    shaping = config.model_dump(include={"maze", "steps", "action_noise"})
+    shaping = config.model_dump(include={"maze", "steps", "action_noise", "patience"})
     shaping |= {"seed": seed, "collector": _COLLECTOR, "mujoco": version("mujoco"), "numpy": version("numpy")}
     digest = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
     return f"ttf/antmaze-{config.maze}/waypoints-{digest[:8]}-v0"
@@ -101,7 +101,8 @@ def _collect(
 
 def _policy(config: AntMazeWaypointsConfig, at: Columns, environment: gymnasium.Env[Any, Any]) -> WaypointPolicy:
     maze: Any = environment.unwrapped
-    return WaypointPolicy(solve(maze.maze), load_walker(), _ENDS[config.maze][1], config.action_noise, at)
+    goal = _ENDS[config.maze][1]
+    return WaypointPolicy(solve(maze.maze), load_walker(), goal, config.action_noise, config.patience, at)
 
 
 def _columns(rule: ObservationRule, space: spaces.Space[Any]) -> Columns | None:
@@ -115,6 +116,7 @@ def _details(config: AntMazeWaypointsConfig) -> dict[str, str]:
     return {
         "maze": config.maze,
         "action noise": str(config.action_noise),
+        "patience": "unlimited" if config.patience is None else f"{config.patience} steps",
         "collector": str(_COLLECTOR),
         "mujoco": version("mujoco"),
     }

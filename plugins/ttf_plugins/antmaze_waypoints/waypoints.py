@@ -1,4 +1,4 @@
-"""The policy that makes the data: walks to one random cell after another along shortest paths."""
+"""The policy that makes the data: walks towards one random cell after another along shortest paths."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Columns:
 @final
 @dataclass(frozen=True)
 class WaypointPolicy(Policy):
-    """Walks to a random place in a random cell, then to the next; knows no reward."""
+    """Walks towards a random place in a random cell until it is there or impatient, then to the next; knows no reward."""
 
     maze: Maze
     walker: Walker
@@ -42,6 +42,9 @@ class WaypointPolicy(Policy):
     """The cell whose centre is the place to go in it; in other cells that is anywhere near the centre."""
 
     noise: float
+    patience: int | None
+    """Steps after which another place is taken, on average."""
+
     columns: Columns
 
     def start(self, batch: int, seed: int) -> WaypointActor:
@@ -59,11 +62,11 @@ class WaypointActor(Actor):
         self._places = np.full((batch, 2), np.inf)  # nowhere yet
 
     def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Walk towards the next waypoint; where a place was reached, to the next place."""
+        """Walk towards the next waypoint; where a place was reached or given up, to the next place."""
         policy = self._policy
         exact = observations.astype(np.float64)
         position, body = exact[:, list(policy.columns.position)], exact[:, list(policy.columns.body)]
-        for row in np.flatnonzero(self.arrived(observations) | np.isinf(self._places[:, 0])):
+        for row in np.flatnonzero(self.arrived(observations) | self._given_up() | np.isinf(self._places[:, 0])):
             self._places[row] = self._place(policy.maze.cells(position[row : row + 1])[0])
         actions = policy.walker.actions(body, policy.maze.waypoints(position, self._places) - position)
         actions += policy.noise * self._random.normal(size=actions.shape)
@@ -81,6 +84,13 @@ class WaypointActor(Actor):
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Go on with these rows only."""
         self._places = self._places[rows]
+
+    def _given_up(self) -> NDArray[np.bool_]:
+        """Which ants (B,) now lose patience."""
+        if self._policy.patience is None:
+            return np.zeros(len(self._places), dtype=np.bool_)
+        lost: NDArray[np.bool_] = self._random.random(len(self._places)) < 1 / self._policy.patience
+        return lost
 
     def _place(self, here: NDArray[np.int64]) -> NDArray[np.float64]:
         """A random place (2,) in another cell."""

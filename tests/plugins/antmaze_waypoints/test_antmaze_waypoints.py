@@ -68,9 +68,11 @@ _GOAL = np.array([-4.0, 4.0])
 _LIMIT = 700  # steps of an episode
 
 
-def _policy(maze: str = "umaze", noise: float = 0.2, columns: Columns = COLUMNS) -> WaypointPolicy:
+def _policy(
+    maze: str = "umaze", noise: float = 0.2, columns: Columns = COLUMNS, patience: int | None = None
+) -> WaypointPolicy:
     environment: Any = make(environment_spec(maze))
-    return WaypointPolicy(solve(environment.unwrapped.maze), load_walker(), (1, 1), noise, columns)
+    return WaypointPolicy(solve(environment.unwrapped.maze), load_walker(), (1, 1), noise, patience, columns)
 
 
 def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
@@ -84,7 +86,7 @@ def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
     assert list(minari.list_local_datasets()) == [source.provenance.id]
     assert not list((store / ".ttf").glob("*/"))
     details = source.provenance.details
-    assert (details["maze"], details["action noise"], details["collector"]) == ("umaze", "0.2", "3")
+    assert (details["maze"], details["action noise"], details["collector"]) == ("umaze", "0.2", "4")
     assert details["mujoco"].startswith("3.")
 
 
@@ -251,6 +253,22 @@ def test_an_actor_that_arrives_goes_to_another_cell_and_rows_keep_their_places()
     np.testing.assert_array_equal(actor._places, places[[30, 25]])
 
 
+def test_an_impatient_actor_gives_up_its_places_at_random_and_a_patient_one_keeps_them() -> None:
+    rows = np.zeros((400, 29), np.float32)
+    rows[:, 3] = 1.0  # upright
+    rows[:, :2] = _policy().maze.centres[3, 1]
+    changed = {}
+    for patience in (None, 1, 10):
+        actor = _policy(patience=patience).start(400, 0)
+        actor.act(rows)
+        places = actor._places.copy()
+        actor.act(rows)
+        changed[patience] = (actor._places != places).any(axis=1).mean()
+    assert changed[None] == 0
+    assert changed[1] > 0.9  # but for those that were to go to the goal, and are again
+    assert 0.05 < changed[10] < 0.2
+
+
 class _Tumbling(gymnasium.Env[Any, Any]):
     """An ant that stands still, far from any place, and lies on its back after three steps, but for one of them."""
 
@@ -310,7 +328,7 @@ def test_the_behaviour_acts_from_any_observation_that_holds_what_it_needs(change
 
 
 def test_the_id_differs_with_everything_that_shapes_the_data_and_with_nothing_else() -> None:
-    shaping: list[dict[str, Any]] = [{"maze": "large"}, {"steps": 3001}, {"action_noise": 0.1}]
+    shaping: list[dict[str, Any]] = [{"maze": "large"}, {"steps": 3001}, {"action_noise": 0.1}, {"patience": None}]
     reading: list[dict[str, Any]] = [{"discount": 0.9}, {"stride": 2}, {"observation_keys": ["observation"]}]
     ids = [dataset_id(_SMALL.model_copy(update=change), 0) for change in shaping]
     assert len({dataset_id(_SMALL, 0), dataset_id(_SMALL, 1), *ids}) == 2 + len(shaping)
