@@ -72,12 +72,20 @@ def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progre
     """
     device = resolve_device(recipe.device)  # before there is a folder
     run = newest_unfinished(runs_dir, recipe) if resume else create_run(runs_dir, recipe)
+    run_in(run, recipe, device, Stages(runs_dir) if reuse else None, progress)
+    return run
+
+
+def run_in(run: RunDir, recipe: Recipe, device: torch.device, stages: Stages | None, progress: Progress) -> None:
+    """Do what a recipe says in a folder, going on with what it holds.
+
+    Raises:
+        TtfError: see :func:`run_recipe`.
+    """
     with handled() as interrupts, locked(run):
-        stages = Stages(runs_dir) if reuse else None
         experiment = Experiment(recipe, run, device, progress, interrupts, stages)
         with experiment.closing:
             experiment.run()
-    return run
 
 
 class Experiment:
@@ -226,7 +234,7 @@ class Experiment:
                 self.saved = None  # its memory is wanted
             with self._timed("training"):
                 trainer.run(self.progress, self.interrupts)
-        self._update(stages=self.shared.record)
+        self._update(stages=self.shared.record, model={**self.record["model"], "tokens": trainer.tokens_seen})
         return model
 
     def _learn(
@@ -251,7 +259,7 @@ class Experiment:
         lines: list[dict[str, Any]] = []
         arrays: dict[str, NDArray[np.float32]] = {}
         for name, policy in policies.items():
-            seed = self.recipe.seed
+            seed = self.recipe.seed if config.seed is None else config.seed
             records = evaluate(policy, environment, config, seed=seed, name=name, progress=self.progress)
             for record in records:
                 line = record.as_json(name, environment.reports_success)

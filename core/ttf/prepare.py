@@ -16,6 +16,7 @@ from ttf.holding import HoldingPolicy
 from ttf.layout import Layout
 from ttf.policies import BoundedPolicy
 from ttf.recipe import named
+from ttf.runs import data_seed
 from ttf.seeds import stream
 from ttf.training_state import seeded_weights
 
@@ -65,7 +66,7 @@ def load_data(recipe: Recipe, progress: Progress) -> Data:
     Raises:
         DataError: something about the data is wrong.
     """
-    config, seed = recipe.data, recipe.seed
+    config, seed = recipe.data, data_seed(recipe)
     source = config.build(seed=stream(seed, "data"), progress=progress)
     episodes = source.episodes()
     width, actions = check_episodes(episodes)

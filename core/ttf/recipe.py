@@ -20,13 +20,15 @@ from ttf.component import (
     DecoderConfig,
     DiscretizerConfig,
     EnvironmentConfig,
+    LauncherConfig,
     ModelConfig,
     ReporterConfig,
 )
+from ttf.errors import RecipeError
 from ttf.overrides import apply_option, apply_override, drop_fields_of_other_kinds, kinds
 from ttf.requirements import check_kinds, check_repetitions, check_requirements
 from ttf.section import Section
-from ttf.sections import EvaluationConfig, TrainingConfig
+from ttf.sections import EvaluationConfig, StudyConfig, TrainingConfig
 from ttf.wording import note_validation_errors
 from ttf.yaml_source import read_file
 
@@ -83,6 +85,12 @@ class Recipe(Section):
     reporters: list[ReporterConfig] = Field(default=[], max_length=100)
     """What is done with metrics and results; none unless listed."""
 
+    study: StudyConfig | None = None
+    """What `ttf ablate` compares; a run does not ask."""
+
+    launcher: LauncherConfig | None = None
+    """Where the cells of a study run; a run does not ask."""
+
 
 C = TypeVar("C", bound=Component)
 
@@ -107,6 +115,7 @@ def narrowed_model(kinds: Mapping[str, Iterable[type[Component]]]) -> type[Recip
     fields: dict[str, Any] = {  # field definitions; create_model is not typed for them
         "training": (TrainingConfig, _narrowed("training")),
         "evaluation": (EvaluationConfig, _narrowed("evaluation")),
+        "study": (StudyConfig, _narrowed("study")),
     }
     for slot, (_, several) in SLOTS.items():
         if classes := tuple(kinds[slot]):
@@ -187,6 +196,20 @@ def _without(data: Any, refused: set[Keys], at: Keys = ()) -> Any:  # noqa: ANN4
     if isinstance(data, list):
         return [_without(value, refused, (*at, index)) for index, value in enumerate(data)]
     return data
+
+
+def default_launcher(registry: Registry) -> LauncherConfig:
+    """Where cells run if a recipe does not say.
+
+    Raises:
+        RecipeError: there is no launcher ``local``.
+    """
+    kind = "local"
+    local = registry.components("launcher").get(kind)
+    if local is None or not issubclass(local, LauncherConfig):
+        message = f"no launcher {kind!r} is installed; name another one with --set launcher.kind=..."
+        raise RecipeError(message)
+    return local(kind=kind)
 
 
 def dump(recipe: Recipe) -> str:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from ttf.interfaces.environment import FloorPlan
+from ttf.paper import Picture
 from ttf.run_dir import RunDir, save_trajectories
 from ttf_plugins.html import bins, maze
 from ttf_plugins.html.contents import Contents, read_contents
 from ttf_plugins.html.documents import Column
 from ttf_plugins.html.html import pictures, planner
-from ttf_plugins.html.paper import Picture
 from ttf_plugins.html.trajectories import Trajectory, read_trajectories
 
 if TYPE_CHECKING:
