@@ -39,6 +39,9 @@ class TrainingConfig(Section):
     """Updates' worth of tokens at which the cosine ends; null for `steps`, or for 20 epochs with
     `reference_cycle`, as published."""
 
+    observation_weight: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    """Weight of observation tokens in the loss; 0 where a decoder asks for nothing but actions."""
+
     action_weight: Annotated[float, Field(ge=0, le=1000)] = 5.0
     """Weight of action tokens in the loss."""
 

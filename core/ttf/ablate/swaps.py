@@ -17,6 +17,10 @@ AS_GIVEN = "as given"
 """The name of the cell in which nothing is swapped."""
 
 
+_FIXED = ("name", "seed", "study", "launcher")
+"""What is no part of what is compared."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """One of the values of a swap."""
@@ -69,6 +73,9 @@ def _parsed(text: str) -> tuple[str, list[Choice]]:
     values = values_of(listed) if equals and path else []
     if not values:
         message = f"--swap {text}: must be written as slot=kind,kind or field=value,value"
+        raise RecipeError(message)
+    if path.partition(".")[0] in _FIXED:
+        message = f"--swap {text}: {path} is the same in all cells; --seeds says how many seeds they are trained with"
         raise RecipeError(message)
     if len({*values}) < len(values):
         message = f"--swap {text}: a value is given twice"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import Tensor, nn
 
+from ttf.errors import RecipeError
 from ttf.interfaces.critic import Critic
 from ttf.mlp import mlp
 from ttf.policies import NetworkPolicy
@@ -29,11 +30,11 @@ class Twins(nn.Module):
 
     def __init__(self, layout: Layout, config: IQLConfig) -> None:
         super().__init__()
-        inputs = layout.actions.stop  # observation and action
+        inputs = _width(layout, config) + layout.action
         self.both = nn.ModuleList(mlp(inputs, 1, hidden=config.hidden, layers=config.layers) for _ in range(2))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Values (2, ...) of scaled observations and actions (..., O + A)."""
+        """Values (2, ...) of what is seen of scaled observations, and actions."""
         return torch.stack([q(inputs).squeeze(-1) for q in self.both])
 
 
@@ -70,7 +71,7 @@ class IQL(Critic):
         super().__init__()
         self.config = config
         self.scaling = Scaling(layout)
-        self.v = mlp(layout.observation, 1, hidden=config.hidden, layers=config.layers)
+        self.v = mlp(_width(layout, config), 1, hidden=config.hidden, layers=config.layers)
         self.q = Twins(layout, config)
         self.averaged_q = deepcopy(self.q).requires_grad_(requires_grad=False)
         self.gaussian = GaussianPolicy(layout, config) if config.policy else None
@@ -109,12 +110,13 @@ class IQL(Critic):
     def losses(self, batch: Transitions) -> dict[str, Tensor]:
         """The losses of a batch, by name; none reaches another one's parameters."""
         observations, actions = self.scaling.observations(batch.observations), self.scaling.actions(batch.actions)
-        inputs = torch.cat([observations, actions], dim=-1)
+        seen = self._seen(observations)
+        inputs = torch.cat([seen, actions], dim=-1)
         with torch.no_grad():
             best = self.averaged_q(inputs).amin(0)
-            following = self.v(self.scaling.observations(batch.next_observations)).squeeze(-1)
+            following = self.value(batch.next_observations)
             target = batch.rewards + batch.discounts * following
-        advantages = best - self.v(observations).squeeze(-1)
+        advantages = best - self.v(seen).squeeze(-1)
         weights = torch.where(advantages.detach() < 0, 1 - self.config.expectile, self.config.expectile)
         losses = {
             "value_loss": (weights * advantages.square()).mean(),
@@ -127,14 +129,19 @@ class IQL(Critic):
 
     def value(self, observations: Tensor) -> Tensor:
         """V (...) of observations (..., O)."""
-        values: Tensor = self.v(self.scaling.observations(observations)).squeeze(-1)
+        values: Tensor = self.v(self._seen(self.scaling.observations(observations))).squeeze(-1)
         return values
 
     def action_value(self, observations: Tensor, actions: Tensor) -> Tensor:
         """The smaller of the averaged Q-functions (...)."""
-        inputs = torch.cat([self.scaling.observations(observations), self.scaling.actions(actions)], dim=-1)
+        seen = self._seen(self.scaling.observations(observations))
+        inputs = torch.cat([seen, self.scaling.actions(actions)], dim=-1)
         values: Tensor = self.averaged_q(inputs).amin(0)
         return values
+
+    def _seen(self, scaled: Tensor) -> Tensor:
+        """What values depend on, of scaled observations (..., O)."""
+        return scaled if self.config.value_dims is None else scaled[..., self.config.value_dims]
 
     def policy(self) -> NetworkPolicy | None:
         """The policy, acting with its mean, if the configuration asks for one."""
@@ -152,3 +159,20 @@ class IQL(Critic):
     def set_extra_state(self, state: Tensor) -> None:
         """Go on from so many updates."""
         self._updates = int(state)
+
+
+def _width(layout: Layout, config: IQLConfig) -> int:
+    """How many dimensions of an observation values depend on.
+
+    Raises:
+        RecipeError: one of them does not exist.
+    """
+    if config.value_dims is None:
+        return layout.observation
+    if max(config.value_dims) >= layout.observation:
+        message = (
+            f"critic.value_dims: {max(config.value_dims)} is out of range; an observation has {layout.observation} "
+            "dimensions"
+        )
+        raise RecipeError(message)
+    return len(config.value_dims)

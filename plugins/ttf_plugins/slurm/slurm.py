@@ -11,7 +11,7 @@ import submitit
 
 from ttf.errors import ResourceError
 from ttf.interfaces.launcher import Launcher
-from ttf.processes import Limits, run_process
+from ttf.processes import PATIENCE, Limits, run_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +54,9 @@ class SlurmLauncher(Launcher):
         finally:
             for handle in submitted.values():
                 handle.cancel(check=False)
+            until = time.monotonic() + PATIENCE
+            while time.monotonic() < until and not all(handle.done(force_check=True) for handle in submitted.values()):
+                time.sleep(POLL[self.config.cluster])
 
     def _submit(self, jobs: Sequence[Job]) -> dict[Job, Any]:
         config = self.config
