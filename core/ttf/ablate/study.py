@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 LARGEST_SEED = 2**32 - 1
 
+_RECORDS = "jsonl"
+"""The reporter whose files are compared."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -109,9 +112,13 @@ def load_study(
 
 
 def _fixed(recipe: Recipe) -> list[str]:
-    """Overrides that give every seed the data and the evaluation episodes of the recipe's own."""
+    """Overrides that give every seed the data and the evaluation episodes of the recipe's own, and records them."""
     data, evaluation = recipe.data.seed, recipe.evaluation.seed if recipe.evaluation else None
+    recorded = any(reporter.kind == _RECORDS for reporter in recipe.reporters)
+    reporter = f"{{kind: {_RECORDS}}}"
+    records = f"reporters.{len(recipe.reporters)}={reporter}" if recipe.reporters else f"reporters=[{reporter}]"
     return [
+        *([] if recorded else [records]),
         f"data.seed={recipe.seed if data is None else data}",
         f"evaluation.seed={recipe.seed if evaluation is None else evaluation}",
     ]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ttf.errors import RecipeError
 from ttf.interfaces.critic import Critic
+from ttf.layout import Layout
 from ttf.mlp import mlp
 from ttf.policies import NetworkPolicy
 from ttf.scaling import Scaling
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ttf.interfaces.learner import Transitions
-    from ttf.layout import Layout
     from ttf_plugins.iql import IQLConfig
 
 
@@ -30,7 +30,7 @@ class Twins(nn.Module):
 
     def __init__(self, layout: Layout, config: IQLConfig) -> None:
         super().__init__()
-        inputs = _width(layout, config) + layout.action
+        inputs = layout.actions.stop  # observation and action
         self.both = nn.ModuleList(mlp(inputs, 1, hidden=config.hidden, layers=config.layers) for _ in range(2))
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -71,8 +71,9 @@ class IQL(Critic):
         super().__init__()
         self.config = config
         self.scaling = Scaling(layout)
-        self.v = mlp(_width(layout, config), 1, hidden=config.hidden, layers=config.layers)
-        self.q = Twins(layout, config)
+        seen = _seen_by_values(layout, config)
+        self.v = mlp(seen.observation, 1, hidden=config.hidden, layers=config.layers)
+        self.q = Twins(seen, config)
         self.averaged_q = deepcopy(self.q).requires_grad_(requires_grad=False)
         self.gaussian = GaussianPolicy(layout, config) if config.policy else None
         self._updates = 0
@@ -161,18 +162,16 @@ class IQL(Critic):
         self._updates = int(state)
 
 
-def _width(layout: Layout, config: IQLConfig) -> int:
-    """How many dimensions of an observation values depend on.
+def _seen_by_values(layout: Layout, config: IQLConfig) -> Layout:
+    """The layout of what values depend on.
 
     Raises:
-        RecipeError: one of them does not exist.
+        RecipeError: a dimension of it does not exist.
     """
     if config.value_dims is None:
-        return layout.observation
-    if max(config.value_dims) >= layout.observation:
-        message = (
-            f"critic.value_dims: {max(config.value_dims)} is out of range; an observation has {layout.observation} "
-            "dimensions"
-        )
+        return layout
+    largest = max(config.value_dims)
+    if largest >= layout.observation:
+        message = f"critic.value_dims: {largest} is out of range; an observation has {layout.observation} dimensions"
         raise RecipeError(message)
-    return len(config.value_dims)
+    return Layout(len(config.value_dims), layout.action)

@@ -57,6 +57,15 @@ def test_the_recipe_as_given_is_a_cell_though_no_swap_names_it(builtin_registry:
     assert list(study(builtin_registry).cells) == ["as given"]
 
 
+@pytest.mark.parametrize("given", ["[]", "[{kind: html}]", "[{kind: html}, {kind: jsonl}]", None])
+def test_every_trial_records_what_is_compared(builtin_registry: Registry, tmp_path: Path, given: str | None) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    lines = [line for line in SMOKE.read_text().splitlines() if not line.startswith("reporters")]
+    recipe.write_text("\n".join([*lines, *([f"reporters: {given}"] if given else [])]))
+    for trial in study(builtin_registry, "decoder.beam_width=2,4", path=recipe).trials:
+        assert [reporter.kind for reporter in trial.recipe.reporters].count("jsonl") == 1
+
+
 def test_what_a_swap_of_kinds_drops_is_said_once_for_every_cell(builtin_registry: Registry, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(SMOKE.read_text().replace("kind: gpt, layers: 1, heads: 2", "kind: gpt, layers: 1, heads: 2"))

@@ -28,7 +28,7 @@ LEFT, RIGHT = -1.0, 1.0
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"policy": True}, {"policy": True, "normalise": False, "layers": 1}, {"value_dims": [1], "policy": True}],
+    [{}, {"policy": True}, {"policy": True, "normalise": False, "layers": 1}, {"value_dims": [0], "policy": True}],
 )
 def test_the_contract_of_critics_is_kept(fields: dict[str, Any]) -> None:
     check_critic(IQLConfig(hidden=8, updates=10, **fields))
