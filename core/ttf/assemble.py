@@ -13,7 +13,6 @@ import torch
 from ttf import checkpoint
 from ttf.agent import PlanningPolicy
 from ttf.analyse import run_analyses
-from ttf.device import resolve_device
 from ttf.episodes import Rows, Windows, tokenise
 from ttf.errors import DataError
 from ttf.evaluate import evaluate
@@ -28,11 +27,9 @@ from ttf.reconstruction import reconstruction
 from ttf.results import summarise
 from ttf.run_dir import read_lines, save_trajectories, write_lines, write_text
 from ttf.runs import create_run, locked, newest_unfinished, training_hash
-from ttf.seeds import stream
 from ttf.shared_parts import SharedParts
 from ttf.stages import Stages, learner_parts, model_parts
-from ttf.train import Trainer
-from ttf.training_state import seeded_weights
+from ttf.together import first_device, make_trainer, train
 from ttf.versions import git_state, machine, now, versions
 
 if TYPE_CHECKING:
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
 
     from ttf.checkpoint import Checkpoint
     from ttf.component import DiscretizerConfig, ModelConfig
+    from ttf.distributed import Company
     from ttf.interfaces.critic import Critic
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
@@ -57,7 +55,15 @@ if TYPE_CHECKING:
     from ttf.sections import EvaluationConfig, TrainingConfig
 
 
-def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progress, reuse: bool = True) -> RunDir:
+def run_recipe(
+    recipe: Recipe,
+    *,
+    runs_dir: Path,
+    resume: bool,
+    progress: Progress,
+    reuse: bool = True,
+    company: Company | None = None,
+) -> RunDir:
     """Do everything a recipe says; what it leaves behind is in the run folder returned.
 
     Args:
@@ -66,15 +72,16 @@ def run_recipe(recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progre
         resume: whether to go on.
         progress: told how far the run is.
         reuse: whether to take what other runs in ``runs_dir`` have trained, and leave what this one trains to them.
+        company: the other processes, where there are any, of which this is the first; they help to train the model.
 
     Raises:
         TtfError: the data, a component, the machine or a signal ended the run; what was finished is saved.
     """
-    device = resolve_device(recipe.device)  # before there is a folder
+    device = first_device(recipe, company)  # before there is a folder
     run = newest_unfinished(runs_dir, recipe) if resume else create_run(runs_dir, recipe)
     with handled() as interrupts, locked(run):
         stages = Stages(runs_dir) if reuse else None
-        experiment = Experiment(recipe, run, device, progress, interrupts, stages)
+        experiment = Experiment(recipe, run, device, progress, interrupts, stages, company)
         with experiment.closing:
             experiment.run()
     return run
@@ -91,9 +98,11 @@ class Experiment:
         progress: Progress,
         interrupts: Interrupts,
         stages: Stages | None = None,
+        company: Company | None = None,
     ) -> None:
         self.recipe, self.run_dir, self.device = recipe, run, device
         self.progress, self.interrupts = progress, interrupts
+        self.company = company
         self.shared = SharedParts(stages, run, progress)
         self.closing = ExitStack()
         self.record: dict[str, Any] = run.read("run") or {}
@@ -144,6 +153,7 @@ class Experiment:
             versions=versions(),
             git=git_state(),
             machine={**machine(), "threads": torch.get_num_threads()},
+            processes=self.company.size if self.company else 1,
             timings=self.record.get("timings", {}),
             training_hash=training_hash(self.recipe),
         )
@@ -197,37 +207,28 @@ class Experiment:
         discretizer: Discretizer,
         reporters: list[Reporter],
     ) -> SequenceModel:
-        tell = partial(_tell, reporters)
-        with seeded_weights(self.recipe.seed, "model"):
-            model = config.build(data.rows.layout, discretizer.bins).to(self.device)
-        self._update(model={"kind": config.kind, "parameters": sum(p.numel() for p in model.parameters())})
-        windows = self._windows(data.rows, discretizer, config.context, "training")
-        held_out = None
-        if len(data.held_out.values):
-            held_out = self._windows(data.held_out, discretizer, config.context, "validation")
-        trainer = Trainer(
-            model,
-            discretizer.to(self.device),
-            windows,
-            held_out,
-            training,
-            seed=stream(self.recipe.seed, "training"),
-            folder=self.run_dir.checkpoints,
-            recipe_hash=training_hash(self.recipe),
-            report=tell,
-            goal_dropout=self.recipe.data.goal.dropout if self.recipe.data.goal else 0.0,
+        tell, folder, context = partial(_tell, reporters), self.run_dir.checkpoints, config.context
+        windows = self._windows(data.rows, discretizer, context, "training")
+        held_out = (
+            self._windows(data.held_out, discretizer, context, "validation") if len(data.held_out.values) else None
         )
+        discretizer.to(self.device)
+        trainer = make_trainer(
+            self.recipe, config, training, discretizer, windows, held_out, folder=folder, report=tell
+        )
+        parameters = sum(p.numel() for p in trainer.model.parameters())
+        self._update(model={"kind": config.kind, "parameters": parameters})
         parts = model_parts(self.recipe, data.source.provenance.sha256, self.device.type)
-        with self.shared.part("model", parts, self.run_dir.checkpoints, tell) as taken:
+        with self.shared.part("model", parts, folder, tell) as taken:
             if taken:
-                self.saved, _ = checkpoint.load_newest(self.run_dir.checkpoints)
+                self.saved, _ = checkpoint.load_newest(folder)
             if self.saved is not None:
                 trainer.restore(self.saved)
                 self.saved = None  # its memory is wanted
             with self._timed("training"):
-                trainer.run(self.progress, self.interrupts)
+                train(trainer, self.recipe, self.company, self.progress, self.interrupts)
         self._update(stages=self.shared.record)
-        return model
+        return trainer.model
 
     def _learn(
         self, critic: Critic | None, baselines: Mapping[str, Baseline], data: Data, reporters: list[Reporter]
