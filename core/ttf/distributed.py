@@ -34,7 +34,7 @@ POLL = 0.2
 """Seconds between two looks at what the first process wants."""
 
 LEAVING = 10.0
-"""Seconds that the others wait for the first process to say how all end."""
+"""Seconds that processes wait for each other at the end."""
 
 # What processes leave for each other in the store.
 _TRAIN, _END, _FAILED = "train", "end", "failed"
@@ -131,6 +131,7 @@ class Company:
     def __init__(self, rank: int, size: int, local_rank: int, store: Store) -> None:
         self.rank, self.size, self.local_rank = rank, size, local_rank
         self._store = store
+        self._lost = False
 
     @classmethod
     def meet(cls) -> Company:
@@ -196,10 +197,11 @@ class Company:
         dist.destroy_process_group()  # not after an error: that could wait for a process that has gone
 
     def dismiss(self, exit_code: int) -> None:
-        """Let the others end, where they have not, with the exit code of the first process."""
-        with suppress(RuntimeError):  # whoever held the store has ended, and so have they
+        """Let the others end, where they have not, with the exit code of the first process, and wait until they do."""
+        with suppress(RuntimeError, TimeoutError, LostProcessError):  # if the store is no more, neither are they
             self._store.set(_END, str(exit_code))
-            time.sleep(2 * POLL)  # so that they read it before this process, and perhaps the store, ends
+            for rank in range(1, self.size):
+                self._wait_for(f"left {rank}", seconds=0 if self._lost else LEAVING)
 
     def dismissed(self, otherwise: int) -> int:
         """The exit code that the first process wants; another one if it says none in time."""
@@ -209,6 +211,11 @@ class Company:
         except (LostProcessError, TimeoutError):
             return otherwise
 
+    def leave(self) -> None:
+        """Let the first process know that this one ends."""
+        with suppress(RuntimeError):
+            self._store.set(f"left {self.rank}", "")
+
     def fail(self, text: str) -> None:
         """Let the first process say why this one ends; of several reasons the first one counts."""
         with suppress(RuntimeError):  # whoever held the store has ended
@@ -216,6 +223,7 @@ class Company:
 
     def failure(self) -> str:
         """Why a process has ended, as far as it could say."""
+        self._lost = True
         with _all_there():
             if self._store.check([_FAILED]):
                 return str(self._store.get(_FAILED).decode())
@@ -224,10 +232,11 @@ class Company:
     def _wait_for(self, *keys: str, seconds: float = float("inf")) -> str:
         """The first of some keys that is there. Signals are heeded while waiting."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while True:
             with _all_there():
                 for key in keys:
                     if self._store.check([key]):
                         return key
+            if time.monotonic() > end:
+                raise TimeoutError
             time.sleep(POLL)
-        raise TimeoutError

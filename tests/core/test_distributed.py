@@ -10,7 +10,7 @@ import pytest
 import torch
 from tests.core.test_train import WINDOWS, Signalling, Signals, config, newest, trainer, untimed
 from tests.core.toys import Quiet, tiny_recipe
-from torch.distributed import HashStore
+from torch.distributed import HashStore  # type: ignore[attr-defined]  # it does not say that it exports it
 
 from ttf.distributed import POLL, Company, World
 from ttf.errors import DataError, Interrupted, RecipeError, ResourceError, TtfError
@@ -21,6 +21,12 @@ from ttf.together import first_device, train
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait at the end no longer than a moment."""
+    monkeypatch.setattr("ttf.distributed.LEAVING", 0.1)
 
 
 def companies(size: int) -> list[Company]:
@@ -66,8 +72,22 @@ def test_the_others_end_with_the_first_process_and_its_exit_code() -> None:
     assert [company.dismissed(otherwise=1) for company in (second, third)] == [3, 3]
 
 
-def test_the_others_do_not_wait_forever_for_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ttf.distributed.LEAVING", 0.1)
+def test_the_first_process_ends_after_the_others_unless_one_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ttf.distributed.LEAVING", 60.0)
+    first, second = companies(2)
+    thread = threading.Thread(target=first.dismiss, args=(0,))
+    thread.start()
+    thread.join(2 * POLL)
+    assert thread.is_alive()
+    second.leave()
+    thread.join()
+    first, second = companies(2)
+    first.failure()
+    first.dismiss(6)
+    assert second.dismissed(otherwise=1) == 6
+
+
+def test_the_others_do_not_wait_forever_for_an_exit_code() -> None:
     assert companies(2)[1].dismissed(otherwise=143) == 143
 
 

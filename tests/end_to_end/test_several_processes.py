@@ -113,7 +113,7 @@ class Place:
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "ttf"]
         variables = {**os.environ, "ALARM": alarm, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(self.path)}
         command = [*launcher, *self.arguments(runs, *options)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=variables, timeout=300)
 
     def run(self, runs: str) -> RunDir:
         """The only run in a folder."""
@@ -154,7 +154,7 @@ def tensors(run: RunDir, group: str) -> dict[str, Tensor]:
     return found
 
 
-def figures(run: RunDir) -> list[tuple[Any, ...]]:
+def figures(run: RunDir) -> list[Any]:
     """Everything a training reports but its clocks."""
     records = [{name: x for name, x in record.items() if name not in CLOCKS} for record in read_lines(run.metrics)]
     return [value for record in records for value in record.values()]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +25,11 @@ VARIABLES = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    sys.exit(run_cli(args))
+    code = 1
+    if _one_of_several():
+        atexit.register(lambda: _end(code))  # the first to be registered is the last to be called
+    code = run_cli(args)
+    sys.exit(code)
 
 
 def run_cli(args: Sequence[str] | None = None) -> int:
@@ -31,8 +37,9 @@ def run_cli(args: Sequence[str] | None = None) -> int:
 
     Of several processes that torchrun has started, the first one does that, and the others follow it.
     """
-    if not os.environ.keys() >= VARIABLES or os.environ["WORLD_SIZE"] == "1":
+    if not _one_of_several():
         return _run(args, Settings())
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # torch would print pages about a process that has gone
     from ttf.distributed import Company
 
     try:
@@ -40,11 +47,23 @@ def run_cli(args: Sequence[str] | None = None) -> int:
     except TtfError as error:
         return _report(error)
     if company.rank > 0:
-        # Not sys.exit: a thread of torch that still tidies up would at times abort the process, which torchrun reports.
-        os._exit(_follow(company, debug="--debug" in (sys.argv if args is None else args)))
+        return _follow(company, debug="--debug" in (sys.argv if args is None else args))
     code = _run(args, Settings(company=company))
     company.dismiss(code)
     return code
+
+
+def _one_of_several() -> bool:
+    """Whether torchrun has started other processes with this one."""
+    return os.environ.keys() >= VARIABLES and os.environ["WORLD_SIZE"] != "1"
+
+
+def _end(code: int) -> None:
+    """End without what Python would still do, in which torch's threads now and then abort a process that is done."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _run(args: Sequence[str] | None, settings: Settings) -> int:
@@ -87,6 +106,8 @@ def _follow(company: Company, *, debug: bool) -> int:
         expected = _expected(error) or TtfError(f"unexpected {_one_line(error)}")
         company.fail(" ".join(str(expected).split()))
         return expected.exit_code
+    finally:
+        company.leave()
 
 
 def _report(error: Exception) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.distributed import HashStore
+from torch.distributed import HashStore  # type: ignore[attr-defined]  # it does not say that it exports it
 
 from ttf import together
 from ttf.cli import edge
@@ -195,6 +195,8 @@ def others(monkeypatch: pytest.MonkeyPatch) -> list[Company]:
     for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "localhost"), ("MASTER_PORT", "1")):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(Company, "meet", lambda: met[0])
+    monkeypatch.setattr("ttf.distributed.LEAVING", 0.1)
+    monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "ERROR")
     return met
 
 
@@ -205,6 +207,7 @@ def test_whatever_the_first_process_does_the_others_end_as_it_does(
     others: list[Company], arguments: list[str], code: int
 ) -> None:
     assert run_cli(arguments) == code
+    assert others[1].dismissed(otherwise=99) == code
     assert edge._follow(others[1], debug=False) == code
 
 
@@ -240,7 +243,7 @@ def test_nonsense_in_the_variables_of_the_launcher_is_one_line(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     variables = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
-    for known, given in (variables | {name: value}).items():
+    for known, given in (variables | {name: value, "TORCH_CPP_LOG_LEVEL": "ERROR"}).items():
         monkeypatch.setenv(known, given)
     assert run_cli(["recipes"]) == 2
     expected = f"Error: environment variable {name}: must be a whole number, found {value!r}\n"
