@@ -29,8 +29,9 @@ from ttf.overrides import apply_option, apply_override, drop_fields_of_other_kin
 from ttf.requirements import check_kinds, check_repetitions, check_requirements
 from ttf.section import Section
 from ttf.sections import EvaluationConfig, StudyConfig, TrainingConfig
+from ttf.source import Place
 from ttf.wording import note_validation_errors
-from ttf.yaml_source import read_file
+from ttf.yaml_source import read_file, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -167,6 +168,16 @@ def load(
         for text in notes:
             note(text)
     return recipe
+
+
+def parse(text: str, registry: Registry) -> Recipe:
+    """The recipe that :func:`dump` has written.
+
+    Raises:
+        RecipeError: something is wrong with it here, where other components may be installed.
+    """
+    source = read_text(text, lambda line, column: Place(0, line, column, f"recipe:{line}:{column}"))
+    return _checked(source, registry, {slot: registry.components(slot) for slot in SLOTS})
 
 
 def _checked(source: Source, registry: Registry, components: Components) -> Recipe:

@@ -24,6 +24,7 @@ from ttf.cli.validate import validate
 from ttf.errors import PluginError
 
 if TYPE_CHECKING:
+    from ttf.distributed import Company
     from ttf.registry import Plugin, Registry
 
 EPILOG = """\b
@@ -41,9 +42,10 @@ Shell completion (bash; zsh and fish alike):
 
 @dataclass
 class Settings:
-    """What the options before the command say."""
+    """What the options before the command say, and who else was started with this process."""
 
     debug: bool = False
+    company: Company | None = None
 
 
 class _Group(click.Group):

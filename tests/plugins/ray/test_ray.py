@@ -25,7 +25,7 @@ def address() -> Iterator[str]:
     for _ in range(2):
         cluster.add_node(num_cpus=1)
     yield cluster.address
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_the_contract_of_launchers_is_kept_on_a_cluster_of_two_workers(address: str) -> None:
