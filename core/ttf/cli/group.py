@@ -13,6 +13,8 @@ from ttf.cli.bench import bench
 from ttf.cli.components import components
 from ttf.cli.doctor import doctor
 from ttf.cli.export import export
+from ttf.cli.new import new
+from ttf.cli.plugins import plugins
 from ttf.cli.recipes import recipes
 from ttf.cli.report import report
 from ttf.cli.run import run
@@ -94,6 +96,8 @@ def make_cli() -> click.Group:
         """Offline reinforcement learning as sequence modelling, assembled from recipes."""
         settings.debug = debug
 
-    for command in (run, validate, components, schema, recipes, analyse, report, export, bench, stages, doctor):
+    for command in (run, validate, components, schema, recipes, analyse, report, export, bench, stages):
+        ttf.add_command(command)
+    for command in (new, plugins, doctor):
         ttf.add_command(command)
     return ttf
