@@ -153,11 +153,11 @@ def _clashes(entry: Entry, others: Iterable[Entry]) -> bool:
 
 
 def _distribution(point: metadata.EntryPoint) -> str:
-    return _told(point, "Name")
+    return told(point, "Name")
 
 
-def _told(point: metadata.EntryPoint, key: str) -> str:
-    """What the metadata of an entry point's distribution says, which may be damaged."""
+def told(point: metadata.EntryPoint, key: str) -> str:
+    """What the metadata of an entry point's distribution says, which may be damaged; ``unknown`` then."""
     try:
         told = point.dist.metadata[key] if point.dist else None
     except Exception:  # noqa: BLE001  (Python's versions differ in what they raise)
@@ -178,7 +178,7 @@ def _chosen(points: Iterable[metadata.EntryPoint]) -> Callable[[metadata.EntryPo
 
 
 def _load(manager: PluginManager, point: metadata.EntryPoint, *, enabled: bool) -> tuple[Plugin, list[type[Component]]]:
-    plugin = Plugin(point.name, _distribution(point), _told(point, "Version"), "loaded")
+    plugin = Plugin(point.name, _distribution(point), told(point, "Version"), "loaded")
     if not enabled:
         return replace(plugin, state="disabled", reason="TTF_PLUGINS does not name it"), []
     start = time.perf_counter()

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ttf.cli.culprit import culprit
 from ttf.cli.group import Settings, make_cli
-from ttf.errors import Interrupted, ResourceError, TtfError
+from ttf.errors import Interrupted, PluginError, ResourceError, TtfError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,10 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def run_cli(args: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code is 0 ok, 1 unexpected, 2 usage, or that of :mod:`ttf.errors`."""
+    """Run the command line; the exit code is 0 ok, 1 unexpected, 2 usage, or that of :mod:`ttf.errors`.
+
+    An unexpected error from a plugin's code is that plugin's, which its contract lets raise our errors only.
+    """
     settings = Settings()
     try:
         code = make_cli().main(args, prog_name="ttf", standalone_mode=False, obj=settings)
@@ -50,9 +54,10 @@ def run_cli(args: Sequence[str] | None = None) -> int:
 def _report(error: Exception) -> int:
     expected = _expected(error)
     if expected is None:
-        text = f"unexpected {_one_line(error)}; rerun as 'ttf --debug ...' to see where"
-        click.echo(f"Error: {text}", err=True)
-        return 1
+        plugin = culprit(error)
+        blamed = f"{plugin}: " if plugin else ""
+        click.echo(f"Error: {blamed}unexpected {_one_line(error)}; rerun as 'ttf --debug ...' to see where", err=True)
+        return PluginError.exit_code if plugin else 1
     lines = str(expected).splitlines() or [type(expected).__name__]
     if len(lines) == 1:
         click.echo(f"Error: {lines[0]}", err=True)
