@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check format-check lint types docs-check docs format schema smoke strangers clean
+.PHONY: demo test check format-check lint types docs-check docs format schema public-api smoke strangers clean
 
 demo: $(VENV)/.installed  ## Plan in a maze: collect, train, evaluate, report.
 	$(BIN)/ttf run recipes/pointmaze_beam_search.yaml
@@ -35,6 +35,9 @@ format: $(VENV)/.installed-dev  ## Format, and fix what can be fixed.
 
 schema: $(VENV)/.installed  ## The generated pages, docs/recipe.schema.json among them.
 	$(BIN)/python docs/generate.py
+
+public-api: $(VENV)/.installed-dev  ## Write down what plugins may rely on, after a change that is meant.
+	$(BIN)/python tools/public_api.py
 
 smoke: $(VENV)/.installed  ## Every smoke recipe, into a folder that is removed afterwards.
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export MINARI_DATASETS_PATH="$$folder/minari" && \

@@ -28,6 +28,22 @@ if TYPE_CHECKING:
     from ttf.layout import Layout
     from ttf.run_dir import RunDir
 
+__all__ = [
+    "SLOTS",
+    "AnalysisConfig",
+    "BaselineConfig",
+    "Component",
+    "CriticConfig",
+    "DataConfig",
+    "DecoderConfig",
+    "DiscretizerConfig",
+    "EnvironmentConfig",
+    "LearnedBaselineConfig",
+    "LearningFields",
+    "ModelConfig",
+    "ReporterConfig",
+]
+
 
 class Component(Section, ABC):
     """A part of a recipe that plugins provide.
