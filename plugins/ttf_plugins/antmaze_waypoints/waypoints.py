@@ -34,7 +34,7 @@ class Columns:
 @final
 @dataclass(frozen=True)
 class WaypointPolicy(Policy):
-    """Walks towards a random place in a random cell until it is there or impatient, then to the next; knows no reward."""
+    """Walks towards a random place in a random cell until there or impatient, then to the next; knows no reward."""
 
     maze: Maze
     walker: Walker
