@@ -286,6 +286,21 @@ def test_a_recipe_that_names_a_failed_plugin_is_told_why(install: Install, tmp_p
     )
 
 
+def test_an_unknown_kind_may_be_one_of_a_plugin_that_failed_under_another_name(
+    install: Install, tmp_path: Path
+) -> None:
+    install("eighth", CARD)
+    install("pack", "import no_such_module", distribution="pack-dist")
+    file = tmp_path / "r.yaml"
+    file.write_text(RECIPE.replace("bins", "boxes"))
+    with pytest.raises(RecipeError) as error:
+        load(file, load_registry())
+    assert str(error.value) == (
+        f"{file}:3:21: discretizer.kind: unknown kind 'boxes'; known: bins; not there is what plugin 'pack' of "
+        "pack-dist 1.2 would offer: see ttf plugins"
+    )
+
+
 def test_without_plugins_no_kind_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TTF_PLUGINS", "none")
     file = tmp_path / "r.yaml"
