@@ -35,7 +35,7 @@ def untouched(what: str, *, seed: int = 1, draws: bool = False) -> Iterator[None
     Raises:
         AssertionError: a global generator or a setting was changed, or something was printed.
     """
-    settings, environment, printed = _settings(), dict(os.environ), io.StringIO()
+    settings, printed = _settings(), io.StringIO()
     try:
         with own_random_states(seed, torch.device("cpu")):
             generators = _generators()
@@ -46,12 +46,11 @@ def untouched(what: str, *, seed: int = 1, draws: bool = False) -> Iterator[None
                     draws or state == generators[name],
                     f"{what} draws from {name}; draw from the generator or the seed that it is given",
                 )
-        found = _settings()
-        for name in settings | found:
-            before, value = settings.get(name), found.get(name)
+        for name, value in _settings().items():
+            before = settings[name]
             require(value == before, f"{what} changed {name} from {before} to {value}; leave it as it was")
     finally:
-        _restore(settings, environment)
+        _restore(settings)
     text = printed.getvalue()
     require(not text, f"{what} prints {text[:40]!r}; tell progress what the user should see, or raise an error")
 
@@ -67,17 +66,17 @@ def _generators() -> dict[str, object]:
 
 
 def _settings() -> dict[str, object]:
+    """Settings of the process by name; no environment variables, which libraries set when they are first imported."""
     return {
         "torch's default dtype": torch.get_default_dtype(),
         "torch's number of threads": torch.get_num_threads(),
         "torch's gradient mode": torch.is_grad_enabled(),
         "the working directory": Path.cwd(),
         **{f"the handler of {number.name}": signal.getsignal(number) for number in _SIGNALS},
-        **{f"the environment variable {name}": value for name, value in os.environ.items()},
     }
 
 
-def _restore(settings: Mapping[str, object], environment: Mapping[str, str]) -> None:
+def _restore(settings: Mapping[str, object]) -> None:
     """Put everything back, so that one broken component spoils no other test."""
     dtype, threads = settings["torch's default dtype"], settings["torch's number of threads"]
     if isinstance(dtype, torch.dtype):
@@ -86,9 +85,6 @@ def _restore(settings: Mapping[str, object], environment: Mapping[str, str]) -> 
         torch.set_num_threads(threads)
     torch.set_grad_enabled(bool(settings["torch's gradient mode"]))
     os.chdir(str(settings["the working directory"]))
-    if environment != os.environ:
-        os.environ.clear()
-        os.environ.update(environment)
     for number in _SIGNALS:
         before: Any = settings[f"the handler of {number.name}"]
         if signal.getsignal(number) != before and before is not None:

@@ -28,7 +28,6 @@ MEDDLING: dict[str, tuple[Callable[[], object], str]] = {
     "threads": (lambda: torch.set_num_threads(torch.get_num_threads() + 1), "changed torch's number of threads from "),
     "gradients": (lambda: torch.set_grad_enabled(False), "changed torch's gradient mode from True to False; leave it"),
     "folder": (lambda: os.chdir("/"), "changed the working directory from "),
-    "variable": (lambda: os.environ.update(MEDDLED="1"), "changed the environment variable MEDDLED from None to 1"),
     "signal": (lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN), "changed the handler of SIGTERM from "),
     "printing": (lambda: sys.stdout.write("done"), "prints 'done"),
 }
