@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check format-check lint types docs-check docs format schema smoke clean
+.PHONY: demo test check format-check lint types docs-check docs format schema public-api smoke strangers clean
 
 demo: $(VENV)/.installed  ## Plan in a maze: collect, train, evaluate, report.
 	$(BIN)/ttf run recipes/pointmaze_beam_search.yaml
@@ -36,12 +36,18 @@ format: $(VENV)/.installed-dev  ## Format, and fix what can be fixed.
 schema: $(VENV)/.installed  ## The generated pages, docs/recipe.schema.json among them.
 	$(BIN)/python docs/generate.py
 
+public-api: $(VENV)/.installed-dev  ## Write down what plugins may rely on, after a change that is meant.
+	$(BIN)/python tools/public_api.py
+
 smoke: $(VENV)/.installed  ## Every smoke recipe, into a folder that is removed afterwards.
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export MINARI_DATASETS_PATH="$$folder/minari" && \
 	mkdir "$$folder/minari" && $(BIN)/python tools/record_random.py Hopper-v5 smoke/hopper-v0 && \
 	for recipe in recipes/smoke/*.yaml; do \
 	  echo "$$recipe" && $(BIN)/ttf run "$$recipe" --runs-dir "$$folder/runs" || exit; \
 	done
+
+strangers: $(VENV)/.installed-dev  ## The plugins in examples/, and one of every slot that ttf new writes: installed, tested, run.
+	OMP_NUM_THREADS=1 $(BIN)/python tools/try_strangers.py
 
 clean:  ## Everything but runs and data sets.
 	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,6 +11,8 @@ import pytest
 from ttf.registry import load_registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ttf.registry import Registry
 
 
@@ -46,3 +49,21 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         monkeypatch.setenv("TTF_PLUGINS", ",".join(names))
 
     return plugin
+
+
+@pytest.fixture
+def show(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Make the package in a folder visible, and no other plugin, with the metadata that pip would write."""
+
+    def visible(folder: Path) -> None:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        name, version = project["name"], project["version"]
+        points = "".join(f"{key} = {module}\n" for key, module in project["entry-points"]["ttf"].items())
+        info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[ttf]\n{points}")
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setenv("TTF_PLUGINS", name)
+
+    return visible

@@ -62,6 +62,17 @@ def test_the_wheel_holds_the_type_markers_the_report_templates_and_the_walker(wh
     assert {"ttf/py.typed", *(f"ttf_plugins/{name}" for name in data)} <= set(wheel.namelist())
 
 
+def test_the_wheel_holds_the_templates_of_new_plugins(wheel: zipfile.ZipFile) -> None:
+    folder = ROOT / "core" / "ttf" / "new" / "templates"
+    expected = {
+        file.relative_to(ROOT / "core").as_posix()
+        for pattern in ("*.toml", "*.md", "py.typed", "*.py")
+        for file in tree("core/ttf/new/templates", pattern=pattern)
+    }
+    inside = f"ttf/new/{folder.name}/"
+    assert {name for name in wheel.namelist() if name.startswith(inside)} == expected
+
+
 def test_nothing_else_lies_at_the_top_of_the_wheel(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
     assert tops == {"ttf", "ttf_plugins", f"trajectory_transformer-{PROJECT['version']}.dist-info"}

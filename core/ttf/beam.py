@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ttf.interfaces.model import SequenceModel
     from ttf.search import BeamSettings
 
+__all__ = ["BeamDecoderConfig", "SearchDecoderConfig"]
+
 
 class SearchDecoderConfig(DecoderConfig):
     """Any beam search."""

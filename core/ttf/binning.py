@@ -15,6 +15,8 @@ from ttf.interfaces.discretizer import Discretizer
 if TYPE_CHECKING:
     from ttf.layout import Layout
 
+__all__ = ["Bins", "EdgeDiscretizer", "few_values", "grouped_bins", "midpoints"]
+
 _CHUNK = 4096  # rows searched at once, so that they stay in the cache
 _LARGEST = torch.nextafter(torch.tensor(torch.finfo(torch.float32).max), torch.tensor(0.0))  # leaves room for an edge
 

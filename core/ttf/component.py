@@ -29,6 +29,23 @@ if TYPE_CHECKING:
     from ttf.layout import Layout
     from ttf.run_dir import RunDir
 
+__all__ = [
+    "SLOTS",
+    "AnalysisConfig",
+    "BaselineConfig",
+    "Component",
+    "CriticConfig",
+    "DataConfig",
+    "DecoderConfig",
+    "DiscretizerConfig",
+    "EnvironmentConfig",
+    "LauncherConfig",
+    "LearnedBaselineConfig",
+    "LearningFields",
+    "ModelConfig",
+    "ReporterConfig",
+]
+
 
 class Component(Section, ABC):
     """A part of a recipe that plugins provide.
@@ -263,11 +280,7 @@ class LauncherConfig(Component):
 
     @abstractmethod
     def build(self) -> Launcher:
-        """Make the launcher.
-
-        Raises:
-            ResourceError: what it needs is not there.
-        """
+        """Make the launcher; what it needs and is not there is a ResourceError."""
 
 
 #: The slots of a recipe that components fill, and whether a recipe lists several.

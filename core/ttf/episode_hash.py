@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from ttf.interfaces.data import Episode
 
+__all__ = ["content_hash"]
+
 
 def content_hash(episodes: Iterable[Episode]) -> str:
     """SHA-256 of every array and flag of the episodes, in order, as 64 hexadecimal digits."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ttf.interfaces.discretizer import Discretizer
     from ttf.layout import Layout
 
+__all__ = ["Rows"]
+
 ENCODED_AT_ONCE = 65_536
 """Rows discretized per call, so that tokenising needs little memory beside the rows."""
 

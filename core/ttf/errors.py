@@ -20,6 +20,19 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "DivergedError",
+    "Interrupted",
+    "PluginError",
+    "RecipeError",
+    "ResourceError",
+    "TtfError",
+    "did_you_mean",
+    "reason",
+]
+
 
 class TtfError(Exception):
     """A mistake or a mishap that is reported in one line, without a traceback."""

@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+__all__ = ["Axis", "BarFigure", "Bars", "Estimate", "Findings", "LineFigure", "Map", "MapFigure", "Series", "Table"]
+
 SIGNIFICANT_DIGITS = 4
 """Digits of every stored number that is not whole, so that a map of thousands of weights stays small."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from ttf.component import Component
 
+__all__ = ["ttf_commands", "ttf_components"]
+
 hookspec = HookspecMarker("ttf")
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+__all__ = ["BoundedPolicy", "NetworkPolicy"]
+
 
 @final
 class NetworkPolicy(Policy):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ttf.component import LauncherConfig
     from ttf.interfaces.launcher import Job
 
+__all__ = ["Limits", "Process", "available_memory", "run_process"]
+
 GIB = 2**30
 
 POLL = 0.1

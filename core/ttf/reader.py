@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ttf.interfaces.model import SequenceModel, State
     from ttf.sampling import Sampling
 
+__all__ = ["Grammar", "Reader", "SearchSettings"]
+
 
 ROWS_AT_ONCE = 8192
 """Rows read in one batch: at the published size, each holds about half a megabyte of keys and values."""

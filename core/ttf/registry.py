@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pluggy import PluginManager
 
-from ttf import API_VERSION, hookspecs
+from ttf import hookspecs
 from ttf.component_rules import checked, kind_of
 from ttf.errors import PluginError, did_you_mean
+from ttf.plugin_api import NAME, mismatch, written_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,6 +39,14 @@ class Plugin:
     reason: str = ""
     seconds: float = 0.0
     """How long its import took."""
+
+    api: str | None = None
+    """The version of the contracts that it was written for, if it says so."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether it should have been loaded and could not be."""
+        return self.state in ("failed", "incompatible")
 
     def __str__(self) -> str:
         return f"plugin {self.name!r} of {self.distribution} {self.version}"
@@ -144,7 +153,16 @@ def _clashes(entry: Entry, others: Iterable[Entry]) -> bool:
 
 
 def _distribution(point: metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist else "unknown"
+    return told(point, "Name")
+
+
+def told(point: metadata.EntryPoint, key: str) -> str:
+    """What the metadata of an entry point's distribution says, which may be damaged; ``unknown`` then."""
+    try:
+        told = point.dist.metadata[key] if point.dist else None
+    except Exception:  # noqa: BLE001  (Python's versions differ in what they raise)
+        told = None
+    return told or "unknown"
 
 
 def _chosen(points: Iterable[metadata.EntryPoint]) -> Callable[[metadata.EntryPoint], bool]:
@@ -160,18 +178,20 @@ def _chosen(points: Iterable[metadata.EntryPoint]) -> Callable[[metadata.EntryPo
 
 
 def _load(manager: PluginManager, point: metadata.EntryPoint, *, enabled: bool) -> tuple[Plugin, list[type[Component]]]:
-    version = point.dist.version if point.dist else "unknown"
-    plugin = Plugin(point.name, _distribution(point), version, "loaded")
+    plugin = Plugin(point.name, _distribution(point), told(point, "Version"), "loaded")
     if not enabled:
         return replace(plugin, state="disabled", reason="TTF_PLUGINS does not name it"), []
     start = time.perf_counter()
     try:
         # A plugin that prints must not spoil what the command prints.
         with contextlib.redirect_stdout(sys.stderr):
-            module = point.load()
-            plugin = replace(plugin, seconds=time.perf_counter() - start)
-            if mismatch := _api_mismatch(module):
-                return replace(plugin, state="incompatible", reason=mismatch), []
+            version = written_api(point)
+            if version is None or not mismatch(version):
+                module = point.load()
+                version = getattr(module, NAME, None)
+            plugin = replace(plugin, seconds=time.perf_counter() - start, api=None if version is None else str(version))
+            if reason := mismatch(version):
+                return replace(plugin, state="incompatible", reason=reason), []
             _register(manager, plugin, module)
             return plugin, _components(manager, plugin)
     except KeyboardInterrupt:
@@ -184,15 +204,6 @@ def _load(manager: PluginManager, point: metadata.EntryPoint, *, enabled: bool) 
 def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}".rstrip(": ")
-
-
-def _api_mismatch(module: object) -> str | None:
-    version = getattr(module, "ttf_api", None)
-    if version is None:
-        return f'it does not declare ttf_api; this is ttf_api = "{API_VERSION}"'
-    if version != API_VERSION:
-        return f'written for ttf_api = {version!r}; this is ttf_api = "{API_VERSION}"'
-    return None
 
 
 def _register(manager: PluginManager, plugin: Plugin, module: object) -> None:
@@ -210,7 +221,8 @@ def _call(manager: PluginManager, plugin: Plugin, hook: str, **arguments: object
     module = manager.get_plugin(f"{plugin.distribution}:{plugin.name}")
     others = [other for other in manager.get_plugins() if other is not module]
     try:
-        return list(manager.subset_hook_caller(hook, others)(**arguments))
+        with contextlib.redirect_stdout(sys.stderr):
+            return list(manager.subset_hook_caller(hook, others)(**arguments))
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -57,7 +57,9 @@ def _unknown_kind(registry: Registry, slot: str, kind: object) -> str:
         return f"{kind!r} is provided by {owners}; write {choices}"
     if reason := registry.why_missing(kind):
         return f"kind {kind!r} is not available: {reason}"
-    return f"unknown kind {shown(kind)}{did_you_mean(kind, registry.kinds(slot))}"
+    broken = " and ".join(str(plugin) for plugin in registry.plugins if plugin.broken)
+    missing = f"; not there is what {broken} would offer: see ttf plugins" if broken else ""
+    return f"unknown kind {shown(kind)}{did_you_mean(kind, registry.kinds(slot))}{missing}"
 
 
 def check_requirements(source: Source, components: Components) -> None:

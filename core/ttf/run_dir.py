@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+__all__ = ["RunDir", "append_text", "write_text"]
+
 
 @dataclass(frozen=True)
 class RunDir:

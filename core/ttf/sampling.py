@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+__all__ = ["Sampling", "draw"]
+
 REMOVED = -1000.0
 """What the published code writes over a removed logit; when all are removed, all are equally likely."""
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ttf.interfaces.model import SequenceModel
     from ttf.sampling import Sampling
 
+__all__ = ["BeamDecoder", "BeamSearch", "BeamSettings", "Candidates", "Score", "predicted_return"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class BeamSettings(SearchSettings):

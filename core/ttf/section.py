@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+__all__ = ["Columns", "GoalConfig", "Section"]
+
 
 class Section(BaseModel):
     """A mapping of a recipe: frozen, strict about numbers, closed to unknown fields."""

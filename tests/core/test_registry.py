@@ -135,6 +135,66 @@ def test_a_plugin_for_another_api_is_incompatible_and_its_hooks_are_not_called(
     assert load_registry().entries == ()
 
 
+def test_a_plugin_that_says_so_in_its_source_is_not_even_imported_for_another_api(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("gone", "from ttf.component import WhatIsGone\n\nttf_api: str = '99'\n")
+    monkeypatch.delitem(sys.modules, "gone", raising=False)
+    plugin = only("gone")
+    assert (plugin.state, plugin.api) == ("incompatible", "99")
+    assert plugin.reason == "written for ttf_api = '99'; this is ttf_api = \"1\""
+    assert "gone" not in sys.modules
+
+
+def test_the_api_may_be_declared_in_another_module(install: Install) -> None:
+    install("api_of_it", 'ttf_api = "1"')
+    install("imports_it", CARD.replace('ttf_api = "1"', "from api_of_it import ttf_api"), distribution="other")
+    assert (only("imports_it").state, only("imports_it").api) == ("loaded", "1")
+
+
+def test_damaged_metadata_of_one_distribution_does_not_hide_the_others(install: Install, tmp_path: Path) -> None:
+    install("sound_one", CARD, distribution="neighbour")
+    info = tmp_path / "site" / "damaged-3.0.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text("[ttf]\ndamaged = damaged\nworse = no such: module\n")
+    (tmp_path / "site" / "damaged.py").write_text(CARD)
+    plugin = only("damaged")
+    assert (plugin.distribution, plugin.version, plugin.state) == ("unknown", "unknown", "disabled")
+    assert only("worse").state == "disabled"
+    assert only("sound_one").state == "loaded"
+
+
+def test_an_entry_point_that_names_no_module_is_listed_with_the_reason(install: Install, tmp_path: Path) -> None:
+    install("sound_two", CARD)
+    (tmp_path / "site" / "stranger-1.2.dist-info" / "entry_points.txt").write_text(
+        "[ttf]\nsound_two = sound_two\nempty =\nodd = no such: module\nmissing = sound_two:nothing\n"
+    )
+    states = {plugin.name: plugin for plugin in load_registry().plugins if plugin.distribution == "stranger"}
+    assert states["sound_two"].state == "loaded"
+    assert {states[name].state for name in ("empty", "odd", "missing")} == {"failed"}
+    assert states["missing"].reason == "AttributeError: module 'sound_two' has no attribute 'nothing'"
+    assert all(plugin.reason and "\n" not in plugin.reason for plugin in states.values() if plugin.broken)
+
+
+def test_a_strangers_kind_that_is_a_built_in_one_too_needs_its_distribution(
+    install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install("shadow", CARD.replace('"bins"', '"quantile"').replace("Source, Bins", "Bins"))
+    monkeypatch.setenv("TTF_PLUGINS", "stranger,quantile,minari")
+    registry = load_registry()
+    assert registry.kinds("discretizer") == ["stranger:quantile", "trajectory-transformer:quantile"]
+    file = tmp_path / "r.yaml"
+    file.write_text("name: x\ndata: {kind: minari, dataset: a/b-v0}\ndiscretizer: {kind: quantile}\n")
+    with pytest.raises(RecipeError) as error:
+        load(file, registry)
+    assert str(error.value) == (
+        f"{file}:3:21: discretizer.kind: 'quantile' is provided by stranger and trajectory-transformer; write "
+        "'stranger:quantile' or 'trajectory-transformer:quantile'"
+    )
+    file.write_text(file.read_text().replace("kind: quantile", "kind: trajectory-transformer:quantile"))
+    assert type(load(file, registry).discretizer).__module__ == "ttf_plugins.quantile"
+
+
 def test_a_keyboard_interrupt_while_a_plugin_loads_is_not_swallowed(install: Install) -> None:
     install("interrupting", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
@@ -223,6 +283,21 @@ def test_a_recipe_that_names_a_failed_plugin_is_told_why(install: Install, tmp_p
     assert str(error.value) == (
         f"{file}:3:21: discretizer.kind: kind 'boxes' is not available: plugin 'boxes' of boxes-dist 1.2 is failed: "
         "ModuleNotFoundError: No module named 'no_such_module'"
+    )
+
+
+def test_an_unknown_kind_may_be_one_of_a_plugin_that_failed_under_another_name(
+    install: Install, tmp_path: Path
+) -> None:
+    install("eighth", CARD)
+    install("pack", "import no_such_module", distribution="pack-dist")
+    file = tmp_path / "r.yaml"
+    file.write_text(RECIPE.replace("bins", "boxes"))
+    with pytest.raises(RecipeError) as error:
+        load(file, load_registry())
+    assert str(error.value) == (
+        f"{file}:3:21: discretizer.kind: unknown kind 'boxes'; known: bins; not there is what plugin 'pack' of "
+        "pack-dist 1.2 would offer: see ttf plugins"
     )
 
 

@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ttf.errors import PluginError
+from ttf.cli.plugins import print_plugins, refuse_broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from ttf.registry import Plugin
-
-STATE_COLOURS = {"loaded": "green", "disabled": "dim", "incompatible": "red", "failed": "red"}
 
 
 @click.command(epilog="\b\nExamples:\n  ttf doctor\n  TTF_PLUGINS=none ttf doctor")
@@ -31,11 +27,10 @@ def doctor() -> None:
     plugins = load_registry().plugins
     _print_rows("versions", _versions())
     _print_rows("devices", _devices())
-    _print_plugins(plugins)
+    click.secho("plugins", bold=True)
+    print_plugins(plugins)
     _print_rows("data sets", _data_sets())
-    if broken := [plugin for plugin in plugins if plugin.state in ("failed", "incompatible")]:
-        message = f"{len(broken)} of {len(plugins)} plugins cannot be used"
-        raise PluginError(message)
+    refuse_broken(plugins)
 
 
 def _print_rows(title: str, rows: Iterable[tuple[str, str]]) -> None:
@@ -66,24 +61,6 @@ def _devices() -> Iterable[tuple[str, str]]:
     for index in range(torch.cuda.device_count()):
         yield f"cuda:{index}", torch.cuda.get_device_name(index)
     yield "mps", "available" if torch.backends.mps.is_available() else "not available"
-
-
-def _print_plugins(plugins: Iterable[Plugin]) -> None:
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    from ttf.cli.output import make_console
-
-    table = Table("name", "distribution", "version", "state", "import", "reason", box=box.SIMPLE_HEAD)
-    for plugin in plugins:
-        colour = STATE_COLOURS[plugin.state]
-        state = f"[{colour}]{plugin.state}[/{colour}]"
-        seconds = f"{plugin.seconds * 1000:.0f} ms"
-        identity = map(escape, (plugin.name, plugin.distribution, plugin.version))
-        table.add_row(*identity, state, seconds, escape(plugin.reason))
-    click.secho("plugins", bold=True)
-    make_console().print(table)
 
 
 def _data_sets() -> Iterable[tuple[str, str]]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ttf.cli.culprit import culprit
 from ttf.cli.group import Settings, make_cli
-from ttf.errors import Interrupted, LostProcessError, ResourceError, TtfError
+from ttf.errors import Interrupted, LostProcessError, PluginError, ResourceError, TtfError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def run_cli(args: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 ok, 1 unexpected, 2 usage, or that of :mod:`ttf.errors`.
+
+    An unexpected error from a plugin's code is that plugin's, which its contract lets raise our errors only.
 
     Of several processes that torchrun has started, the first one does that, and the others follow it.
     """
@@ -113,9 +116,10 @@ def _follow(company: Company, *, debug: bool) -> int:
 def _report(error: Exception) -> int:
     expected = _expected(error)
     if expected is None:
-        text = f"unexpected {_one_line(error)}; rerun as 'ttf --debug ...' to see where"
-        click.echo(f"Error: {text}", err=True)
-        return 1
+        plugin = culprit(error)
+        blamed = f"{plugin}: " if plugin else ""
+        click.echo(f"Error: {blamed}unexpected {_one_line(error)}; rerun as 'ttf --debug ...' to see where", err=True)
+        return PluginError.exit_code if plugin else 1
     lines = str(expected).splitlines() or [type(expected).__name__]
     if len(lines) == 1:
         click.echo(f"Error: {lines[0]}", err=True)

@@ -14,6 +14,8 @@ from ttf.cli.bench import bench
 from ttf.cli.components import components
 from ttf.cli.doctor import doctor
 from ttf.cli.export import export
+from ttf.cli.new import new
+from ttf.cli.plugins import plugins
 from ttf.cli.recipes import recipes
 from ttf.cli.report import report
 from ttf.cli.run import run
@@ -99,6 +101,6 @@ def make_cli() -> click.Group:
         settings.debug = debug
 
     running = (run, ablate, trial, analyse, report, export, bench, stages)
-    for command in (*running, validate, components, schema, recipes, doctor):
+    for command in (*running, validate, components, schema, recipes, new, plugins, doctor):
         ttf.add_command(command)
     return ttf

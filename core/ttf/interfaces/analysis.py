@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ttf.interfaces.model import SequenceModel
     from ttf.interfaces.progress import Progress
 
+__all__ = ["Analysis", "Subject"]
+
 
 @dataclass(frozen=True)
 class Subject:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from ttf.interfaces.policy import Policy
 
+__all__ = ["Critic"]
+
 
 class Critic(Learner):
     """Values in the units, and with the discount, of the rewards and values that the sequence model learns."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ttf.interfaces.policy import Policy
     from ttf.observations import ObservationRule
 
+__all__ = ["DataSource", "EnvironmentSpec", "Episode", "Provenance"]
+
 
 @dataclass(frozen=True)
 class Episode:

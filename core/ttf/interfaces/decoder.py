@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+__all__ = ["Decoder", "Plan"]
+
 
 @dataclass(frozen=True)
 class Plan:

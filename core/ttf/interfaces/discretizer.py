@@ -10,6 +10,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from ttf.layout import Layout
 
+__all__ = ["Discretizer"]
+
 
 class Discretizer(nn.Module, ABC):
     """Maps every column of a row to one of ``bins`` tokens of its own.

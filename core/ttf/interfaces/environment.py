@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+__all__ = ["Environment", "FloorPlan", "Session", "Transition"]
+
 
 class Transition(NamedTuple):
     """What a batch of environments returned for a batch of actions."""

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+__all__ = ["Job", "Launcher"]
+
 
 @dataclass(frozen=True)
 class Job:

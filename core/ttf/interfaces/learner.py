@@ -11,6 +11,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = ["Learner", "Transitions"]
+
 
 class Transitions(NamedTuple):
     """Transitions, all of a data set or a batch."""

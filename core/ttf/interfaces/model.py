@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from ttf.layout import Layout
 
+__all__ = ["HasAttention", "SequenceModel", "State", "flattened", "linear_weights", "repeated"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class State(ABC):

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+__all__ = ["Actor", "Policy"]
+
 
 class Actor(ABC):
     """A policy in the middle of a batch of episodes that started together."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+__all__ = ["Progress", "Task"]
+
 
 class Task(Protocol):
     """One bar."""

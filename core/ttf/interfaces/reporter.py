@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = ["Reporter"]
+
 
 class Reporter(ABC):
     """Told of everything that happens in a run, as plain data."""

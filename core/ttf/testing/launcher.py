@@ -28,6 +28,10 @@ _WAIT = 60.0
 """Seconds within which a process must be there, or gone."""
 
 
+_START = 10.0
+"""Seconds within which a second job starts, if there is room for it."""
+
+
 class _StopError(Exception):
     """Raised while jobs run."""
 
@@ -93,12 +97,12 @@ def _check_interrupt(config: LauncherConfig, folder: Path) -> None:
     """No job outlives an exception."""
 
     def ended(job: Job, failure: str | None) -> None:  # noqa: ARG001  (the signature)
-        until = time.monotonic() + _WAIT
+        until = time.monotonic() + _START
         while not _made(folder, "hangs").exists() and time.monotonic() < until:
             time.sleep(0.1)
         raise _StopError
 
-    jobs = [_job(folder, "hangs", _HANGS), _job(folder, "works", _WORKS)]
+    jobs = [_job(folder, "works", _WORKS), _job(folder, "hangs", _HANGS)]
     try:
         config.build().run(jobs, ended)
     except _StopError:

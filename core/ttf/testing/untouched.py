@@ -1,10 +1,13 @@
-"""What a component must leave alone: global random numbers, torch's settings, the screen and its arguments."""
+"""What a component must leave alone: global random numbers, settings of torch and the process, screen and arguments."""
 
 from __future__ import annotations
 
 import io
+import os
+import signal
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +17,8 @@ from ttf.training_state import own_random_states, random_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -28,7 +33,7 @@ def untouched(what: str, *, seed: int = 1, draws: bool = False) -> Iterator[None
         draws: whether they may be drawn from, as for fresh weights.
 
     Raises:
-        AssertionError: a global generator or a setting of torch was changed, or something was printed.
+        AssertionError: a global generator or a setting was changed, or something was printed.
     """
     settings, printed = _settings(), io.StringIO()
     try:
@@ -61,21 +66,29 @@ def _generators() -> dict[str, object]:
 
 
 def _settings() -> dict[str, object]:
+    """Settings of the process by name; no environment variables, which libraries set when they are first imported."""
     return {
         "torch's default dtype": torch.get_default_dtype(),
         "torch's number of threads": torch.get_num_threads(),
         "torch's gradient mode": torch.is_grad_enabled(),
+        "the working directory": Path.cwd(),
+        **{f"the handler of {number.name}": signal.getsignal(number) for number in _SIGNALS},
     }
 
 
 def _restore(settings: Mapping[str, object]) -> None:
-    """Put torch's settings back, so that one broken component spoils no other test."""
-    dtype, threads, gradients = settings.values()
+    """Put everything back, so that one broken component spoils no other test."""
+    dtype, threads = settings["torch's default dtype"], settings["torch's number of threads"]
     if isinstance(dtype, torch.dtype):
         torch.set_default_dtype(dtype)
     if isinstance(threads, int) and threads != torch.get_num_threads():
         torch.set_num_threads(threads)
-    torch.set_grad_enabled(bool(gradients))
+    torch.set_grad_enabled(bool(settings["torch's gradient mode"]))
+    os.chdir(str(settings["the working directory"]))
+    for number in _SIGNALS:
+        before: Any = settings[f"the handler of {number.name}"]
+        if signal.getsignal(number) != before and before is not None:
+            signal.signal(number, before)
 
 
 def tensors_of(module: torch.nn.Module) -> dict[str, Tensor]:

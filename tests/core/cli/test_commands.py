@@ -28,6 +28,8 @@ COMMANDS = [
     "components",
     "doctor",
     "export",
+    "new",
+    "plugins",
     "recipes",
     "report",
     "run",
@@ -312,7 +314,7 @@ def test_doctor_shows_versions_devices_plugins_and_stores(
     for line in ("  trajectory-transformer  0.1.0\n", " threads\n", f"  minari store            {store}\n"):
         assert line in text
     assert f"{'':26}maze/medium-v0\n" in text
-    assert ["dice_d", "stranger", "1.2", "loaded"] in [line.split()[:4] for line in text.splitlines()]
+    assert ["dice_d", "stranger", "1.2", "1", "loaded"] in [line.split()[:5] for line in text.splitlines()]
 
 
 def test_doctor_and_runs_tell_the_versions_of_the_same_packages() -> None:
@@ -330,6 +332,45 @@ def test_doctor_exits_with_4_if_a_plugin_failed(install: Install, capfd: pytest.
     assert re.fullmatch(r"Error: 1 of \d+ plugins cannot be used\n", err)
 
 
+def test_plugins_shows_state_distribution_version_api_and_time(
+    install: Install, capfd: pytest.CaptureFixture[str]
+) -> None:
+    install("dice_i", PLUGIN)
+    install("broken_i", "raise ValueError('[no] [/]')", distribution="breaker")
+    install("old_i", PLUGIN.replace('ttf_api = "1"', 'ttf_api = "0"'), distribution="old-one")
+    code = run_cli(["plugins"])
+    out, err = capfd.readouterr()
+    shown = {
+        line.split()[0]: re.sub(r"\d+ ms", "N ms", " ".join(line.split())) for line in out.splitlines() if line.strip()
+    }
+    assert code == 4
+    assert re.fullmatch(r"Error: 2 of \d+ plugins cannot be used\n", err)
+    assert shown["name"] == "name distribution version api state import reason"
+    assert shown["dice_i"] == "dice_i stranger 1.2 1 loaded N ms"
+    assert shown["broken_i"] == "broken_i breaker 1.2 failed N ms ValueError: [no] [/]"
+    assert shown["old_i"] == (
+        "old_i old-one 1.2 0 incompatible N ms written for ttf_api = '0'; this is ttf_api = \"1\""
+    )
+    assert shown["gpt"] == "gpt trajectory-transformer 0.1.0 disabled N ms TTF_PLUGINS does not name it"
+
+
+def test_plugins_as_json_has_the_components_too(install: Install) -> None:
+    install("dice_j", "import time\ntime.sleep(0.05)\n" + PLUGIN)
+    document = {plugin["name"]: plugin for plugin in json.loads(output("plugins", "--json"))}
+    seconds = document["dice_j"].pop("seconds")
+    assert 0.05 < seconds < 10
+    assert document["dice_j"] == {
+        "name": "dice_j",
+        "distribution": "stranger",
+        "version": "1.2",
+        "state": "loaded",
+        "reason": "",
+        "api": "1",
+        "components": {"decoder": ["dice"]},
+    }
+    assert document["gpt"]["state"] == "disabled"
+
+
 def test_a_plugins_command_is_listed_and_runs(install: Install) -> None:
     install("dice_f", PLUGIN)
     assert "  throw       Throw them.\n" in output("--help")
@@ -341,6 +382,13 @@ def test_a_plugin_whose_commands_raise_is_named_and_the_rest_works(install: Inst
     result = invoke("--help")
     assert result.exit_code == 0
     assert result.stderr == "Warning: plugin 'dice_g' of stranger 1.2: hook ttf_commands: ValueError: no\n"
+
+
+def test_what_a_plugin_prints_while_it_adds_commands_goes_to_stderr(install: Install) -> None:
+    install("dice_k", PLUGIN.replace("@cli.command()", "print('hello')\n    @cli.command()"))
+    result = invoke("--help")
+    assert result.stderr == "hello\n"
+    assert "hello" not in result.stdout
 
 
 def test_a_plugin_cannot_replace_a_built_in_command(install: Install) -> None:

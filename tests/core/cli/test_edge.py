@@ -9,6 +9,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -19,6 +20,9 @@ from ttf.cli import edge
 from ttf.cli.edge import run_cli
 from ttf.distributed import Company
 from ttf.errors import CheckpointError, DataError, DivergedError, Interrupted, PluginError, TtfError
+
+if TYPE_CHECKING:
+    from tests.conftest import Install
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 TTF = Path(sys.executable).with_name("ttf")
@@ -74,6 +78,76 @@ def test_what_torch_raises_when_the_memory_is_full_is_recognised(
     fail(monkeypatch, error.value)
     assert run_cli(["schema"]) == 6
     assert capfd.readouterr().err.startswith(f"Error: out of memory; {LESS}; RuntimeError: ")
+
+
+RAISING = """
+from typing import Literal
+from ttf import hookimpl
+from ttf.component import ReporterConfig
+from ttf.errors import DataError
+
+ttf_api = "1"
+
+class Reporter:
+    def finish(self):
+        AT_FINISH
+
+class Pages(ReporterConfig):
+    "Writes a page."
+    kind: Literal["html"] = "html"
+    def build(self, run):
+        AT_BUILD
+        return Reporter()
+
+@hookimpl
+def ttf_components():
+    return [Pages]
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "at_build", "at_finish", "code", "message"),
+    [
+        (
+            "raising_a",
+            "raise ValueError('no')",
+            "pass",
+            4,
+            "plugin 'raising_a' of stranger 1.2: unexpected ValueError: no;",
+        ),
+        (
+            "raising_b",
+            "pass",
+            "len(3)",
+            4,
+            "plugin 'raising_b' of stranger 1.2: unexpected TypeError: object of type 'int'",
+        ),
+        (
+            "raising_c",
+            "pass",
+            "__import__('json').loads('{')",
+            4,
+            "plugin 'raising_c' of stranger 1.2: unexpected JSON",
+        ),
+        ("raising_d", "pass", "raise DataError('too few')", 3, "too few\n"),
+    ],
+)
+def test_an_unexpected_error_in_a_plugins_code_names_the_plugin(
+    install: Install,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    module: str,
+    at_build: str,
+    at_finish: str,
+    code: int,
+    message: str,
+) -> None:
+    install(module, RAISING.replace("AT_BUILD", at_build).replace("AT_FINISH", at_finish))
+    (tmp_path / "recipe.yaml").write_text("name: x\n")
+    assert run_cli(["report", str(tmp_path)]) == code
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"Error: {message}")
 
 
 def test_debug_shows_the_traceback_too(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -169,6 +243,7 @@ def test_sigint_outside_training_exits_with_130(tmp_path: Path) -> None:
     [
         ["--help"],
         ["schema"],
+        ["plugins"],
         ["components"],
         ["components", "model.gpt", "--json"],
         ["recipes"],

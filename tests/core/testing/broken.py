@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +27,8 @@ MEDDLING: dict[str, tuple[Callable[[], object], str]] = {
     "dtype": (lambda: torch.set_default_dtype(torch.float64), "changed torch's default dtype from torch.float32 to "),
     "threads": (lambda: torch.set_num_threads(torch.get_num_threads() + 1), "changed torch's number of threads from "),
     "gradients": (lambda: torch.set_grad_enabled(False), "changed torch's gradient mode from True to False; leave it"),
+    "folder": (lambda: os.chdir("/"), "changed the working directory from "),
+    "signal": (lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN), "changed the handler of SIGTERM from "),
     "printing": (lambda: sys.stdout.write("done"), "prints 'done"),
 }
 

@@ -1,0 +1,1 @@
+"""New plugins: installable packages with a small component that works."""
