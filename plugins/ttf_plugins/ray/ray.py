@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import threading
 from typing import TYPE_CHECKING, Any, final
 
 import ray
@@ -49,11 +52,16 @@ class RayLauncher(Launcher):
 
     def _connect(self) -> None:
         address = self.config.address
+        before = signal.getsignal(signal.SIGTERM)
         try:
+            _knock(address)
             ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            message = f"no Ray cluster at {self.config.address or 'this machine'}: {reason(error)}"
+        except (OSError, RuntimeError, ValueError) as error:
+            message = f"no Ray cluster at {address or 'this machine'}: {reason(error)}"
             raise ResourceError(message) from error
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)  # Ray's own would end this process without a word
 
     def _needs(self) -> dict[str, Any]:
         """What a task asks of its node. One that dies is not tried again: its cell says why it has failed."""
@@ -66,3 +74,14 @@ class RayLauncher(Launcher):
         except ray.exceptions.RayError as error:
             return f"{type(error).__name__}: {reason(error)}"
         return failure
+
+
+def _knock(address: str | None) -> None:
+    """See whether anybody is there: Ray itself would wait for many minutes.
+
+    Raises:
+        OSError: nobody is.
+    """
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=10).close()
