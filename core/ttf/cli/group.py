@@ -11,6 +11,7 @@ from ttf import __version__
 from ttf.cli.analyse import analyse
 from ttf.cli.bench import bench
 from ttf.cli.components import components
+from ttf.cli.data import data
 from ttf.cli.doctor import doctor
 from ttf.cli.export import export
 from ttf.cli.recipes import recipes
@@ -94,6 +95,6 @@ def make_cli() -> click.Group:
         """Offline reinforcement learning as sequence modelling, assembled from recipes."""
         settings.debug = debug
 
-    for command in (run, validate, components, schema, recipes, analyse, report, export, bench, stages, doctor):
+    for command in (run, validate, data, components, schema, recipes, analyse, report, export, bench, stages, doctor):
         ttf.add_command(command)
     return ttf
