@@ -23,6 +23,10 @@ SHIPPED_LEAST, SHIPPED_MOST = 120_000, 600_000
 Below the fewest is a note, as a simpler task needs less; below a tenth of that a warning, as a hundred bins for each of
 a dozen columns then see a hundred values each."""
 
+COPIES = 0.1
+"""Share of copies from which on they are a warning: about as many of the held-out episodes are trained on. Fewer are a
+note; where hindsight gives an episode the same goal twice, in the shipped recipes' data, they are 0.03."""
+
 SHORT_MANY, SHORT_SOME = 0.5, 0.1
 """Shares of episodes that are shorter than a window: a warning if that is most, as padding is then what a model sees
 most, a note if it is some."""
@@ -113,7 +117,7 @@ def duplicates(subject: Subject) -> Iterator[Finding]:
     if copies:
         yield Finding(
             "duplicates",
-            "warning",
+            "warning" if len(copies) > COPIES * len(subject.episodes) else "note",
             f"{len(copies):,} of {counted(len(subject.episodes), 'episode')} are exact copies of earlier ones",
             listed(copies),
             "leave them out: with copies among the held-out episodes, the validation loss looks better than it is",

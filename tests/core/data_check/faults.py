@@ -94,7 +94,7 @@ def _two_joined() -> list[Episode]:
 
 def _copied() -> list[Episode]:
     episodes = good()
-    return [*episodes, *episodes[10:13]]
+    return [*episodes, *episodes[10:40]]
 
 
 def _with_actions(change: Callable[[Any], Any]) -> list[Episode]:
@@ -182,6 +182,7 @@ FAULTS = (
     Fault("no-terminations", lambda: [replace(one, terminated=False) for one in good()]),
     Fault("reset-inside", _joined),
     Fault("duplicates", _copied),
+    Fault("duplicates/few", lambda: [*good(), good()[7]]),
     Fault("few-transitions", lambda: good(20)),
     Fault("short-episodes", lambda: _cut(good(), 20, terminated=False), sections=WINDOW),
     Fault("constant", lambda: _with_column(lambda _, count: np.full(count, 7.0)), place=None),

@@ -77,8 +77,14 @@ EXPECTED: dict[str, tuple[Level, str, str]] = {
     ),
     "duplicates": (
         "warning",
-        "3 of 123 episodes are exact copies of earlier ones",
-        "episode 120 is episode 10, episode 121 is episode 11, episode 122 is episode 12",
+        "30 of 150 episodes are exact copies of earlier ones",
+        "episode 120 is episode 10, episode 121 is episode 11, episode 122 is episode 12, episode 123 is "
+        "episode 13, episode 124 is episode 14 and 25 more",
+    ),
+    "duplicates/few": (
+        "note",
+        "1 of 121 episodes are exact copies of earlier ones",
+        "episode 120 is episode 7",
     ),
     "few-transitions": (
         "warning",
