@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ruamel.yaml import YAML
 
+from ttf.ablate.study import load_study
 from ttf.cli.edge import run_cli
 from ttf.cli.group import make_cli
 from ttf.data_check.check import check_data
@@ -30,6 +31,7 @@ DOCS = ROOT / "docs"
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 SMOKE = sorted((ROOT / "recipes" / "smoke").glob("*.yaml"))
 FULL = sorted((ROOT / "recipes" / "full").glob("*.yaml"))
+STUDIES = sorted((ROOT / "recipes" / "studies").glob("*.yaml"))
 PAGES = [*sorted(ROOT.glob("*.md")), *(page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts)]
 BLOCK = re.compile(r"(?:<!-- (tested)(?:: (\S+))? -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 
@@ -58,12 +60,12 @@ def test_there_are_recipes_and_pages_to_check() -> None:
     assert {"README.md", "docs/method.md", "docs/reference/recipe.md"} <= {name_of(page) for page in PAGES}
 
 
-@pytest.mark.parametrize("file", [*RECIPES, *SMOKE, *FULL], ids=name_of)
+@pytest.mark.parametrize("file", [*RECIPES, *SMOKE, *FULL, *STUDIES], ids=name_of)
 def test_a_shipped_recipe_is_valid(file: Path, builtin_registry: Registry) -> None:
-    assert load(file, builtin_registry).name in {file.stem, f"smoke_{file.stem}"}
+    assert load(file, builtin_registry).name in {file.stem, f"smoke_{file.stem}", f"study_{file.stem}"}
 
 
-@pytest.mark.parametrize("file", [*RECIPES, *SMOKE, *FULL], ids=name_of)
+@pytest.mark.parametrize("file", [*RECIPES, *SMOKE, *FULL, *STUDIES], ids=name_of)
 def test_a_shipped_recipe_names_its_schema_says_what_it_is_and_explains_every_component(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     schema = lines[0].removeprefix("# yaml-language-server: $schema=")
@@ -86,6 +88,13 @@ def test_every_full_size_recipe_has_a_small_one_of_the_same_kinds() -> None:
     assert FULL
     for file in FULL:
         assert kinds(ROOT / "recipes" / file.name) == kinds(file), name_of(file)
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=name_of)
+def test_every_cell_of_a_shipped_study_is_valid(file: Path, builtin_registry: Registry) -> None:
+    study = load_study(file, builtin_registry, [], [], None, lambda _: None)
+    assert len(study.cells) >= 3
+    assert {len(trials) for trials in study.cells.values()} == {5}
 
 
 def test_the_generated_pages_are_up_to_date() -> None:

@@ -58,7 +58,7 @@ def test_the_wheel_holds_every_recipe_beside_the_package(wheel: zipfile.ZipFile)
 
 
 def test_the_wheel_holds_the_type_markers_the_report_templates_and_the_walker(wheel: zipfile.ZipFile) -> None:
-    data = {"html/report.html.jinja", "html/report.css", "antmaze_waypoints/ant_walker.npz", "py.typed"}
+    data = {"html/report.html.jinja", "antmaze_waypoints/ant_walker.npz", "py.typed"}
     assert {"ttf/py.typed", *(f"ttf_plugins/{name}" for name in data)} <= set(wheel.namelist())
 
 

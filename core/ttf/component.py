@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ttf.interfaces.decoder import Decoder
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.environment import Environment
+    from ttf.interfaces.launcher import Launcher
     from ttf.interfaces.learner import Learner
     from ttf.interfaces.model import SequenceModel
     from ttf.interfaces.policy import Policy
@@ -77,6 +78,10 @@ class DataConfig(Component):
     stride_action: Literal["first", "mean"] = "first"
     """A transition's action: that of its first step, as published, or the mean of all its steps' actions, which leaves
     less noise to be learned and comes to about the same place when it is held."""
+
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
+    """Seed of what is collected and of which episodes are held out; null for the recipe's `seed`. Studies fix it, so
+    that all their cells learn from the same data."""
 
     @abstractmethod
     def build(self, *, seed: int, progress: Progress) -> DataSource:
@@ -242,6 +247,29 @@ class ReporterConfig(Component):
         """Open the reporter for a run, at its start or when it is resumed."""
 
 
+class LauncherConfig(Component):
+    """Where the cells of a study run: each is a process of its own."""
+
+    slot = "launcher"
+
+    time_limit: Annotated[float, Field(gt=0, le=1e5)] | None = None
+    """Minutes after which a cell that still runs has failed; null for no limit."""
+
+    memory: Annotated[float, Field(gt=0, le=1e5)] | None = None
+    """GiB of memory above which a cell has failed; null for no limit."""
+
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Processor threads of a cell."""
+
+    @abstractmethod
+    def build(self) -> Launcher:
+        """Make the launcher.
+
+        Raises:
+            ResourceError: what it needs is not there.
+        """
+
+
 #: The slots of a recipe that components fill, and whether a recipe lists several.
 SLOTS: dict[str, tuple[type[Component], bool]] = {
     "data": (DataConfig, False),
@@ -253,4 +281,5 @@ SLOTS: dict[str, tuple[type[Component], bool]] = {
     "baselines": (BaselineConfig, True),
     "analyses": (AnalysisConfig, True),
     "reporters": (ReporterConfig, True),
+    "launcher": (LauncherConfig, False),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from ttf.errors import DataError, ResourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -183,6 +183,8 @@ class Windows:
     ) -> None:
         ends = rows.lengths.cumsum()
         counts = rows.lengths - 1
+        goals = np.zeros((len(counts), 0), dtype=np.int64) if goals is None else goals
+        self._episodes = {"lengths": rows.lengths, "terminated": rows.terminated, "goals": goals}
         self._tokens = tokens  # (N, D), usually memory-mapped
         self._stop = stop
         self._ends = np.repeat(ends, counts)
@@ -190,8 +192,20 @@ class Windows:
         self._starts = np.arange(counts.sum()) - np.repeat(first - (ends - rows.lengths), counts)
         self._terminated = np.repeat(rows.terminated, counts)
         self._offsets = np.arange(context) * stride
-        none = np.zeros((len(counts), 0), dtype=np.int64)
-        self._goals = np.repeat(none if goals is None else goals, counts, axis=0)
+        self._goals = np.repeat(goals, counts, axis=0)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]], discretizer: Discretizer, *, context: int, stride: int) -> Windows:
+        """The windows that gave these :meth:`arrays`."""
+        layout, lengths = discretizer.layout, arrays["lengths"]
+        values, goals = (np.zeros((0, width), dtype=np.float32) for width in (layout.width, layout.goal))
+        rows = Rows(layout, values, lengths, arrays["terminated"], goals)
+        tokens, stop = arrays["tokens"], discretizer.stop
+        return cls(tokens, rows, stop=stop, context=context, stride=stride, goals=arrays["goals"])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that they are made of, for another process: the tokens, and lengths, ends and goals of the episodes."""
+        return {"tokens": self._tokens, **self._episodes}
 
     def __len__(self) -> int:
         return len(self._starts)

@@ -6,7 +6,8 @@ TtfError
 ├── PluginError     4   a plugin cannot be loaded or breaks its contract
 ├── DivergedError   5   training produced a loss that is not finite
 └── ResourceError   6   disk, memory or a device is missing
-    └── CheckpointError   a checkpoint is corrupt or does not fit
+    ├── CheckpointError   a checkpoint is corrupt or does not fit
+    └── LostProcessError  another process of the same training has ended
 
 Interrupted (130 or 143, SIGINT or SIGTERM) is no error, and is not caught with them.
 """
@@ -58,6 +59,10 @@ class ResourceError(TtfError):
 
 class CheckpointError(ResourceError):
     """A checkpoint is missing, corrupt or made for something else."""
+
+
+class LostProcessError(ResourceError):
+    """Another process of the same training has ended, and this one cannot go on without."""
 
 
 class Interrupted(BaseException):

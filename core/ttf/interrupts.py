@@ -19,7 +19,7 @@ class Interrupts:
     """What signals have asked for."""
 
     def __init__(self) -> None:
-        self._deferring = False
+        self._deferring = self._ignoring = False
         self._pending: int | None = None
 
     @contextmanager
@@ -37,6 +37,25 @@ class Interrupts:
         """Whether a signal is waiting."""
         return self._pending is not None
 
+    @property
+    def code(self) -> int:
+        """The exit code that a signal asks for; 0 if none is waiting."""
+        return self._pending or 0
+
+    def remember(self, code: int) -> None:
+        """Take a signal that another process has got for one of this process; 0 is none."""
+        if code:
+            self._pending = code
+
+    def ignore(self) -> None:
+        """Heed no signal any more: the run is ending for another reason, which is to be told."""
+        self._ignoring = True
+
+    @property
+    def ignored(self) -> bool:
+        """Whether signals are ignored."""
+        return self._ignoring
+
     def check(self) -> None:
         """Give in to a signal that is waiting.
 
@@ -52,6 +71,8 @@ class Interrupts:
         Raises:
             Interrupted: nothing would be lost, or it is the second signal.
         """
+        if self._ignoring:
+            return
         second, self._pending = self.pending, EXIT_CODES[signal.Signals(number)]
         if second or not self._deferring:
             raise Interrupted(self._pending)
@@ -69,4 +90,4 @@ def handled() -> Iterator[Interrupts]:
         yield interrupts
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if interrupts.ignored else handler)

@@ -65,6 +65,7 @@ def parts(layout: Layout) -> dict[str, slice]:
 def _column_weights(layout: Layout, config: TrainingConfig) -> Tensor:
     """Weights (D,) of the columns."""
     weights = torch.ones(layout.width)
+    weights[layout.observations] = config.observation_weight
     weights[layout.actions] = config.action_weight
     weights[layout.reward] = config.reward_weight
     weights[layout.value] = config.value_weight

@@ -136,3 +136,25 @@ def drop_fields_of_other_kinds(source: Source, before: Mapping[Keys, object], co
 
 def _component(components: Mapping[str, type[Component]], kind: object) -> type[Component] | None:
     return components.get(kind) if isinstance(kind, str) else None
+
+
+def values_of(text: str) -> list[str]:
+    """The values of a list such as ``8,32``; brackets and quotes hold together. None if one is missing.
+
+    >>> values_of("{kind: uniform, bins: 50}, quantile")
+    ['{kind: uniform, bins: 50}', 'quantile']
+    """
+    values, depth, quote = [""], 0, ""
+    for character in text:
+        if character == quote:
+            quote = ""
+        elif not quote and character in "'\"":
+            quote = character
+        elif not quote:
+            depth += (character in "[{") - (character in "]}")
+        if character == "," and not quote and depth == 0:
+            values.append("")
+        else:
+            values[-1] += character
+    stripped = [value.strip() for value in values]
+    return stripped if all(stripped) else []

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from ttf.assemble import Experiment
 from ttf.device import resolve_device
 from ttf.episodes import Rows
 from ttf.errors import CheckpointError, RecipeError
+from ttf.experiment import Experiment
 from ttf.interfaces.data import DataSource, EnvironmentSpec, Provenance
 from ttf.interrupts import handled
 from ttf.observations import ObservationRule

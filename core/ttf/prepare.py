@@ -16,6 +16,7 @@ from ttf.holding import HoldingPolicy
 from ttf.layout import Layout
 from ttf.policies import BoundedPolicy
 from ttf.recipe import named
+from ttf.runs import data_seed
 from ttf.seeds import stream
 from ttf.training_state import seeded_weights
 
@@ -75,7 +76,7 @@ def open_source(recipe: Recipe, progress: Progress) -> DataSource:
     Raises:
         DataError: the data set is missing or cannot be made.
     """
-    return recipe.data.build(seed=stream(recipe.seed, "data"), progress=progress)
+    return recipe.data.build(seed=stream(data_seed(recipe), "data"), progress=progress)
 
 
 def make_data(recipe: Recipe, source: DataSource, episodes: Sequence[Episode]) -> Data:
@@ -84,7 +85,7 @@ def make_data(recipe: Recipe, source: DataSource, episodes: Sequence[Episode]) -
     Raises:
         DataError: something about the episodes is wrong.
     """
-    config, seed = recipe.data, recipe.seed
+    config, seed = recipe.data, data_seed(recipe)
     width, actions = check_episodes(episodes)
     goals, layout = take_apart(config, width, actions)
     rows = make_rows(episodes, layout, config, goals)

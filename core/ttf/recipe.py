@@ -20,13 +20,15 @@ from ttf.component import (
     DecoderConfig,
     DiscretizerConfig,
     EnvironmentConfig,
+    LauncherConfig,
     ModelConfig,
     ReporterConfig,
 )
+from ttf.errors import RecipeError
 from ttf.overrides import apply_option, apply_override, drop_fields_of_other_kinds, kinds
 from ttf.requirements import check_kinds, check_repetitions, check_requirements
 from ttf.section import Section
-from ttf.sections import EvaluationConfig, TrainingConfig
+from ttf.sections import EvaluationConfig, StudyConfig, TrainingConfig
 from ttf.source import Place
 from ttf.wording import note_validation_errors
 from ttf.yaml_source import read_file, read_text
@@ -84,6 +86,12 @@ class Recipe(Section):
     reporters: list[ReporterConfig] = Field(default=[], max_length=100)
     """What is done with metrics and results; none unless listed."""
 
+    study: StudyConfig | None = None
+    """What `ttf ablate` compares; a run does not ask."""
+
+    launcher: LauncherConfig | None = None
+    """Where the cells of a study run; a run does not ask."""
+
 
 C = TypeVar("C", bound=Component)
 
@@ -108,6 +116,7 @@ def narrowed_model(kinds: Mapping[str, Iterable[type[Component]]]) -> type[Recip
     fields: dict[str, Any] = {  # field definitions; create_model is not typed for them
         "training": (TrainingConfig, _narrowed("training")),
         "evaluation": (EvaluationConfig, _narrowed("evaluation")),
+        "study": (StudyConfig, _narrowed("study")),
     }
     for slot, (_, several) in SLOTS.items():
         if classes := tuple(kinds[slot]):
@@ -197,6 +206,16 @@ def _resolved(
     return recipe
 
 
+def parse(text: str, registry: Registry) -> Recipe:
+    """The recipe that :func:`dump` has written.
+
+    Raises:
+        RecipeError: something is wrong with it here, where other components may be installed.
+    """
+    source = read_text(text, lambda line, column: Place(0, line, column, f"recipe:{line}:{column}"))
+    return _checked(source, registry, {slot: registry.components(slot) for slot in SLOTS})
+
+
 def _checked(source: Source, registry: Registry, components: Components) -> Recipe:
     if not isinstance(source.data, dict):
         what = "the file is empty" if source.data is None else "must be a mapping"
@@ -224,6 +243,20 @@ def _without(data: Any, refused: set[Keys], at: Keys = ()) -> Any:  # noqa: ANN4
     if isinstance(data, list):
         return [_without(value, refused, (*at, index)) for index, value in enumerate(data)]
     return data
+
+
+def default_launcher(registry: Registry) -> LauncherConfig:
+    """Where cells run if a recipe does not say.
+
+    Raises:
+        RecipeError: there is no launcher ``local``.
+    """
+    kind = "local"
+    local = registry.components("launcher").get(kind)
+    if local is None or not issubclass(local, LauncherConfig):
+        message = f"no launcher {kind!r} is installed; name another one with --set launcher.kind=..."
+        raise RecipeError(message)
+    return local(kind=kind)
 
 
 def dump(recipe: Recipe) -> str:

@@ -95,8 +95,7 @@ def locked(run: RunDir) -> Iterator[None]:
 
 def training_parts(recipe: Recipe) -> dict[str, Any]:
     """The parts of a recipe that shape the trained model."""
-    plain = plain_section(recipe)
-    return {name: plain[name] for name in TRAINED}
+    return {name: part for name, part in _plain(recipe).items() if name in TRAINED}
 
 
 def training_hash(recipe: Recipe) -> str:
@@ -108,7 +107,7 @@ def learning_parts(recipe: Recipe, learner: LearningFields) -> dict[str, Any]:
     """What shapes a learner: how it is configured, the data, and which episodes are held out."""
     return {
         "seed": recipe.seed,
-        "data": plain_section(recipe)["data"],
+        "data": _plain(recipe)["data"],
         "held_out": recipe.training.validation_fraction if recipe.training else 0.0,
         "self": plain_section(learner),
     }
@@ -127,6 +126,18 @@ def analysis_hash(recipe: Recipe, analysis: AnalysisConfig, step: int) -> str:
 def plain_section(section: Section) -> dict[str, Any]:
     """A section as JSON, each component with all its own fields."""
     return section.model_dump(mode="json", serialize_as_any=True)
+
+
+def data_seed(recipe: Recipe) -> int:
+    """The seed of what is collected and of which episodes are held out."""
+    return recipe.seed if recipe.data.seed is None else recipe.data.seed
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as JSON, with the seed of its data: it is no other data for being said twice."""
+    plain = plain_section(recipe)
+    plain["data"]["seed"] = data_seed(recipe)
+    return plain
 
 
 def digest(parts: Mapping[str, Any]) -> str:

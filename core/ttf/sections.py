@@ -1,4 +1,4 @@
-"""The two sections of a recipe that are not components: how to train, and how to evaluate."""
+"""The sections of a recipe that are not components: how to train, how to evaluate, and what a study compares."""
 
 from __future__ import annotations
 
@@ -38,6 +38,9 @@ class TrainingConfig(Section):
     decay_steps: Annotated[int, Field(ge=1)] | None = None
     """Updates' worth of tokens at which the cosine ends; null for `steps`, or for 20 epochs with
     `reference_cycle`, as published."""
+
+    observation_weight: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    """Weight of observation tokens in the loss; 0 where a decoder asks for nothing but actions."""
 
     action_weight: Annotated[float, Field(ge=0, le=1000)] = 5.0
     """Weight of action tokens in the loss."""
@@ -83,5 +86,26 @@ class EvaluationConfig(Section):
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Steps after which an episode is cut off; null for the environment's own limit."""
 
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = None
+    """Seed of the episodes; null for the recipe's `seed`. Studies fix it, so that all their cells are compared in the
+    same episodes."""
+
     trajectories: Annotated[int, Field(ge=0, le=1000)] = 12
     """Episodes per policy whose trajectories are kept for the report."""
+
+
+class StudyConfig(Section):
+    """What a study compares. Its cells are the product of all swaps, each trained with the same seeds."""
+
+    swap: list[Annotated[str, Field(max_length=1000)]] = Field(default=[], max_length=20)
+    """What is swapped: a slot and its kinds, `discretizer=uniform,quantile`, or a field and its values,
+    `decoder.beam_width=8,32`."""
+
+    variants: dict[
+        Annotated[str, Field(min_length=1, max_length=100)], list[Annotated[str, Field(max_length=1000)]]
+    ] = Field(default={}, max_length=100)
+    """One more swap, of several fields at once: under the name of every variant, what it changes, such as
+    `decoder.beam_width=64`."""
+
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Seeds that every cell is trained with: the recipe's own and those that follow it."""

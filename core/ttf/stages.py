@@ -177,7 +177,11 @@ def wanted(recipe: Recipe, progress: Progress) -> dict[str, dict[str, Any]]:
         DataError: something about the data is wrong.
     """
     data = load_data(recipe, progress).source.provenance.sha256
-    device = resolve_device(recipe.device).type
+    return stage_parts(recipe, data, resolve_device(recipe.device).type)
+
+
+def stage_parts(recipe: Recipe, data: str, device: str) -> dict[str, dict[str, Any]]:
+    """What shapes every part that a recipe trains, by the part's name; the data is named by its content's hash."""
     parts = {name: learner_parts(recipe, config, data, device) for name, config in learners(recipe).items()}
     return ({"model": model_parts(recipe, data, device)} if recipe.model else {}) | parts
 

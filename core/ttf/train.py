@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from ttf import checkpoint
 from ttf.checkpoint import Checkpoint
 from ttf.device import autocast, wants_compile
+from ttf.distributed import World
 from ttf.errors import CheckpointError
 from ttf.loss import TokenLoss
 from ttf.meter import Meter, diverged
 from ttf.sampler import Sampler
 from ttf.schedule import make_schedule
+from ttf.seeds import stream
 from ttf.training_state import (
     flat_optimizer_state,
     load_optimizer_state,
@@ -25,6 +27,7 @@ from ttf.training_state import (
     random_tensors,
     restore_random_states,
     same_tensors,
+    seed_generators,
 )
 
 if TYPE_CHECKING:
@@ -85,27 +88,38 @@ class Trainer:
         compiled = wants_compile(config.compile, self.device)
         self._forward: Callable[[Tensor, Tensor], Tensor] = torch.compile(model) if compiled else model
         self._meter = Meter(self.device)
+        self._world = World()
         self._saved_step = 0
         self._random: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None  # of the checkpoint restored
 
-    def run(self, progress: Progress, interrupts: Interrupts) -> None:
+    def run(self, progress: Progress, interrupts: Interrupts, world: World | None = None) -> None:
         """Train from where it stands to the recipe's number of steps.
+
+        Where there is a ``world``, all its processes train at once, each on its share of every batch, and end with the
+        same weights; the first one saves.
 
         Raises:
             DivergedError: a loss or a gradient is not finite; the last checkpoint is from before.
             Interrupted: a signal arrived; a checkpoint of this very step is saved.
+            LostProcessError: another process has ended.
         """
+        self._world = world or World()
         with own_random_states(self._seed, self.device), interrupts.deferred():
             if self._random is not None:
                 restore_random_states(*self._random, self.device)
             self.model.train()
             with progress.task("training", self.config.steps, done=self.step, unit="steps") as task:
-                while self.step < self.config.steps and not interrupts.pending:
+                while self.step < self.config.steps and not self._stops(interrupts):
                     self.update()
                     self._after_update(task)
             if interrupts.pending and self.step != self._saved_step:
                 self.save()
         self.model.eval()
+
+    def _stops(self, interrupts: Interrupts) -> bool:
+        """Whether a signal waits in any of the processes; then it waits in all of them."""
+        interrupts.remember(self._world.largest(interrupts.code))
+        return interrupts.pending
 
     def save(self) -> None:
         """Write a checkpoint of this step.
@@ -117,6 +131,13 @@ class Trainer:
         if not all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
             what = f"a weight is not finite after step {self.step}"
             raise diverged(what)
+        if self._world.is_first:
+            checkpoint.save(self.folder, self.state(), recipe_hash=self.recipe_hash)
+        self._world.wait()
+        self._saved_step = self.step
+
+    def state(self) -> Checkpoint:
+        """All that another trainer of the same recipe needs to go on from here."""
         tensors = {
             "model": self.model.state_dict(),
             "discretizer": self.discretizer.state_dict(),
@@ -131,8 +152,7 @@ class Trainer:
             "random": random_numbers(),
             "meter": self._meter.sums(),
         }
-        checkpoint.save(self.folder, Checkpoint(self.step, tensors, state), recipe_hash=self.recipe_hash)
-        self._saved_step = self.step
+        return Checkpoint(self.step, tensors, state)
 
     def restore(self, saved: Checkpoint) -> None:
         """Stand where a checkpoint was saved.
@@ -162,24 +182,30 @@ class Trainer:
 
     def update(self) -> None:
         """One update of the weights; training goes through :meth:`run`."""
-        batch = self.windows.batch(self._sampler.next())
-        seen = int((batch.targets != self.discretizer.stop).sum())
-        batch = self._hiding_goals(batch).to(self.device)
+        world, indices = self._world, self._sampler.next()
+        if not world.is_first:  # dropout of its own, which follows from the step: no checkpoint has to say it
+            seed_generators(stream(self._seed, f"update {self.step} of process {world.rank}"))
+        share = world.share(len(indices))
+        batch = self.windows.batch(indices[share])
+        seen = int(world.total(int((batch.targets != self.discretizer.stop).sum())))
+        batch = self._hiding_goals(batch, share, len(indices)).to(self.device)
         self._set_rate(self._schedule.update_rate(self.tokens_seen, seen))
         with autocast(self.config.precision, self.device):
             loss = self._loss(self._forward(batch.inputs, batch.goal), batch)
+        loss = loss * (len(batch.inputs) / len(indices))  # so that the sum is the mean over the whole batch
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss = world.add_gradients(self.model.parameters(), loss.detach())
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self._optimizer.step()
         self.step, self.tokens_seen = self.step + 1, self.tokens_seen + seen
-        self._meter.add(loss.detach(), norm, batch.inputs.numel())
+        self._meter.add(loss, norm, len(indices) * batch.inputs.shape[1])
 
-    def _hiding_goals(self, batch: Batch) -> Batch:
-        """The batch with some goals unknown."""
+    def _hiding_goals(self, batch: Batch, share: slice, count: int) -> Batch:
+        """A share of a batch of ``count`` windows with some goals unknown; which ones is drawn for the whole batch."""
         if self._goal_dropout == 0:
             return batch
-        hidden = torch.rand(len(batch.goal), 1) < self._goal_dropout
+        hidden = self._world.first(torch.rand(count, 1))[share] < self._goal_dropout
         return batch._replace(goal=batch.goal.masked_fill(hidden, self.discretizer.stop))
 
     def _after_update(self, task: Task) -> None:
@@ -213,12 +239,16 @@ class Trainer:
         pieces = np.array_split(indices, math.ceil(count / self.config.batch_size))
         total, sums = 0.0, torch.zeros(2, self.model.layout.width)
         for piece in pieces:
-            batch = windows.batch(piece).to(self.device)
+            share = piece[self._world.share(len(piece))]
+            if len(share) == 0:
+                continue
+            batch = windows.batch(share).to(self.device)
             with autocast(self.config.precision, self.device):
                 logits = self.model(batch.inputs, batch.goal)
-            total += float(self._loss(logits, batch)) * len(piece)
+            total += float(self._loss(logits, batch)) * len(share)
             sums += self._loss.sums(logits, batch).cpu()
         self.model.train()
+        total, sums = self._world.total(total), self._world.sum(sums)
         if not math.isfinite(total):
             what = f"the validation loss is {total / count} at step {self.step}"
             raise diverged(what)

@@ -50,13 +50,18 @@ def own_random_states(seed: int, device: torch.device) -> Iterator[None]:
     """Within, all global generators follow from a seed; afterwards they stand where they stood before."""
     numbers = random_numbers()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
+        seed_generators(seed)
         try:
             yield
         finally:
             _restore_random_numbers(numbers)
+
+
+def seed_generators(seed: int) -> None:
+    """Let the global generators of torch, Python and numpy follow from a seed."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
 
 
 def random_tensors(device: torch.device) -> dict[str, Tensor]:

@@ -37,7 +37,7 @@ def case(layout: Layout, bins: int, context: int, seed: int) -> tuple[Discretize
 
 def weight(layout: Layout, column: int, config: TrainingConfig) -> float:
     if column < layout.observation:
-        return 1.0
+        return config.observation_weight
     if column < layout.observation + layout.action:
         return config.action_weight
     return config.reward_weight if column == layout.reward else config.value_weight
@@ -71,7 +71,7 @@ cases = given(
 def test_the_loss_is_weighted_masked_and_averaged_over_all_tokens(
     layout: Layout, bins: int, context: int, seed: int
 ) -> None:
-    config = TrainingConfig(action_weight=5.0, reward_weight=2.0, value_weight=0.25)
+    config = TrainingConfig(observation_weight=0.5, action_weight=5.0, reward_weight=2.0, value_weight=0.25)
     discretizer, logits, batch = case(layout, bins, context, seed)
     loss = TokenLoss(discretizer, config, layout.block(context))
     table = brute_force(discretizer, logits, batch)

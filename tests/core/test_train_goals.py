@@ -124,7 +124,7 @@ def test_as_many_goals_are_hidden_as_asked_for_and_each_of_them_wholly(tmp_path:
     one = trainer(tmp_path, GPT, steps=1, dropout=0.3)
     batch = WINDOWS.batch(np.zeros(20_000, dtype=np.int64))._replace(goal=torch.ones(20_000, 2, dtype=torch.int64))
     torch.manual_seed(0)
-    goal = one._hiding_goals(batch).goal
+    goal = one._hiding_goals(batch, slice(0, 20_000), 20_000).goal
     hidden = goal[:, 0] == DISCRETIZER.stop
     assert torch.equal(goal, torch.where(hidden[:, None], DISCRETIZER.stop, torch.ones_like(goal)))
     assert float(hidden.double().mean()) == pytest.approx(0.3, abs=0.02)

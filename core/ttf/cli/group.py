@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ttf import __version__
+from ttf.cli.ablate import ablate
 from ttf.cli.analyse import analyse
 from ttf.cli.bench import bench
 from ttf.cli.components import components
@@ -19,10 +20,12 @@ from ttf.cli.report import report
 from ttf.cli.run import run
 from ttf.cli.schema import schema
 from ttf.cli.stages import stages
+from ttf.cli.trial import trial
 from ttf.cli.validate import validate
 from ttf.errors import PluginError
 
 if TYPE_CHECKING:
+    from ttf.distributed import Company
     from ttf.registry import Plugin, Registry
 
 EPILOG = """\b
@@ -40,9 +43,10 @@ Shell completion (bash; zsh and fish alike):
 
 @dataclass
 class Settings:
-    """What the options before the command say."""
+    """What the options before the command say, and who else was started with this process."""
 
     debug: bool = False
+    company: Company | None = None
 
 
 class _Group(click.Group):
@@ -95,6 +99,7 @@ def make_cli() -> click.Group:
         """Offline reinforcement learning as sequence modelling, assembled from recipes."""
         settings.debug = debug
 
-    for command in (run, validate, data, components, schema, recipes, analyse, report, export, bench, stages, doctor):
+    running = (run, ablate, trial, analyse, report, export, bench, stages)
+    for command in (*running, validate, data, components, schema, recipes, doctor):
         ttf.add_command(command)
     return ttf

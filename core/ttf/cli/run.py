@@ -13,6 +13,7 @@ from ttf.errors import RecipeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ttf.cli.group import Settings
     from ttf.run_dir import RunDir
 
 EPILOG = """\b
@@ -22,6 +23,7 @@ Examples:
   ttf run my.yaml --set 'discretizer={kind: uniform, bins: 50}' --seed 1
   ttf run my.yaml --resume
   ttf run antmaze_value_guided --pretrained
+  torchrun --nproc-per-node 2 -m ttf run my.yaml
 """
 
 
@@ -45,7 +47,9 @@ Examples:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Train nothing: plan with the parts in a folder that ttf export wrote.",
 )
+@click.pass_obj
 def run(
+    settings: Settings,
     recipe: str,
     overrides: tuple[str, ...],
     seed: int | None,
@@ -82,7 +86,14 @@ def run(
         else:
             from ttf.assemble import run_recipe
 
-            finished = run_recipe(checked, runs_dir=runs_dir, resume=resume, progress=progress, reuse=not fresh)
+            finished = run_recipe(
+                checked,
+                runs_dir=runs_dir,
+                resume=resume,
+                progress=progress,
+                reuse=not fresh,
+                company=settings.company,
+            )
     print_result(finished)
 
 

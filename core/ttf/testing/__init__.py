@@ -12,6 +12,7 @@ from ttf.testing.data import check_data_source
 from ttf.testing.decoder import check_decoder
 from ttf.testing.discretizer import CASES, check_discretizer, sample_rows
 from ttf.testing.environment import check_environment
+from ttf.testing.launcher import check_launcher
 from ttf.testing.model import check_sequence_model
 from ttf.testing.reporter import check_reporter
 
@@ -24,6 +25,7 @@ __all__ = [
     "check_decoder",
     "check_discretizer",
     "check_environment",
+    "check_launcher",
     "check_reporter",
     "check_sequence_model",
     "sample_rows",

@@ -34,7 +34,7 @@ class Columns:
 @final
 @dataclass(frozen=True)
 class WaypointPolicy(Policy):
-    """Walks towards a random place in a random cell until it is there or impatient, then to the next; knows no reward."""
+    """Walks to a random place in a random cell, then to the next, also before it is there. Knows no reward."""
 
     maze: Maze
     walker: Walker

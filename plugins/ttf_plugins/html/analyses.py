@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from ttf.findings import Estimate
-from ttf_plugins.html.paper import BLUE, EPISODES, GREEN, GREY, INK, LIGHT_BLUE, PURPLE, RED, WIDTH, Picture, draw
+from ttf.paper import BLUE, EPISODES, GREEN, GREY, INK, LIGHT_BLUE, PURPLE, RED, WIDTH, Picture, draw
 from ttf_plugins.html.results import exact, interval, plain
 
 if TYPE_CHECKING:

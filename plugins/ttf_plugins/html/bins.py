@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ttf_plugins.html.paper import BLUE, GREY, RED, WIDTH, Picture, draw
+from ttf.paper import BLUE, GREY, RED, WIDTH, Picture, draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

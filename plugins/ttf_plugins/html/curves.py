@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
-from ttf_plugins.html.paper import BLUE, GREEN, INK, PURPLE, RED, WIDTH, Picture, draw
+from ttf.paper import BLUE, GREEN, INK, PURPLE, RED, WIDTH, Picture, draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ttf_plugins.html.paper import BLUE, INK, RED, WIDTH, Picture, draw
+from ttf.paper import BLUE, INK, RED, WIDTH, Picture, draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, final
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from ttf.floor import world
 from ttf.interfaces.reporter import Reporter
+from ttf.paper import page_style
 from ttf.run_dir import write_text
 from ttf_plugins.html import analyses, bins, curves, distributions, maze, results, states
 from ttf_plugins.html.contents import Contents, read_contents
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ttf.interfaces.environment import FloorPlan
+    from ttf.paper import Picture
     from ttf.run_dir import RunDir
     from ttf.trajectories import Trajectory
     from ttf_plugins.html.documents import PolicyResult
-    from ttf_plugins.html.paper import Picture
 
 EPISODES_LISTED = 1000
 
@@ -67,7 +67,7 @@ def render(contents: Contents) -> str:
         pictures=pictures(contents),
         analyses=[(item, analyses.pictures(item.findings)) for item in contents.analyses],
         percent=bins.percent,
-        style=Markup(package.joinpath("report.css").read_text(encoding="utf-8")),  # noqa: S704  (our own file)
+        style=page_style(),
     )
 
 

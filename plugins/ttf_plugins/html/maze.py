@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.lines import Line2D
 
-from ttf_plugins.html.paper import EPISODES, INK, LIGHT_BLUE, RED, WIDTH, Picture, draw
+from ttf.paper import EPISODES, INK, LIGHT_BLUE, RED, WIDTH, Picture, draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

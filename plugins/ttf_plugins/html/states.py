@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from ttf_plugins.html.paper import LIGHT_BLUE, RED, WIDTH, Picture, draw
+from ttf.paper import LIGHT_BLUE, RED, WIDTH, Picture, draw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

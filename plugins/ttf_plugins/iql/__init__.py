@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ttf import hookimpl
 from ttf.component import BaselineConfig, Component, CriticConfig
+from ttf.section import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +48,11 @@ class IQLConfig(CriticConfig):
     normalise: bool = True
     """Whether observations are brought to mean 0 and deviation 1; actions are always scaled by their range."""
 
+    value_dims: Columns | None = None
+    """Indices of the observation that values depend on; null for all of it. Where single actions hardly matter, what is
+    left of a long way is easier learned from where a body is, and how fast, than from all its joints; plans are made of
+    what bodies can do already. The policy sees everything."""
+
     policy: bool = False
     """Whether to train a policy too, for the baseline `iql`: a Gaussian whose mean lies within the range of the data's
     actions, learned at a rate that falls to 0 as a cosine. It acts with the mean."""
@@ -58,7 +64,11 @@ class IQLConfig(CriticConfig):
     """Largest weight `exp(beta * (min Q(s, a) - V(s)))` of an action in the policy's loss."""
 
     def build(self, layout: Layout, *, discount: float) -> Critic:  # noqa: ARG002  (transitions carry it)
-        """Make the critic with fresh weights."""
+        """Make the critic with fresh weights.
+
+        Raises:
+            RecipeError: `value_dims` has an index that no observation has.
+        """
         from ttf_plugins.iql.iql import IQL
 
         return IQL(self, layout)

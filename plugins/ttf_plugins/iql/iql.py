@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch import Tensor, nn
 
+from ttf.errors import RecipeError
 from ttf.interfaces.critic import Critic
+from ttf.layout import Layout
 from ttf.mlp import mlp
 from ttf.policies import NetworkPolicy
 from ttf.scaling import Scaling
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ttf.interfaces.learner import Transitions
-    from ttf.layout import Layout
     from ttf_plugins.iql import IQLConfig
 
 
@@ -33,7 +34,7 @@ class Twins(nn.Module):
         self.both = nn.ModuleList(mlp(inputs, 1, hidden=config.hidden, layers=config.layers) for _ in range(2))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Values (2, ...) of scaled observations and actions (..., O + A)."""
+        """Values (2, ...) of what is seen of scaled observations, and actions."""
         return torch.stack([q(inputs).squeeze(-1) for q in self.both])
 
 
@@ -70,8 +71,9 @@ class IQL(Critic):
         super().__init__()
         self.config = config
         self.scaling = Scaling(layout)
-        self.v = mlp(layout.observation, 1, hidden=config.hidden, layers=config.layers)
-        self.q = Twins(layout, config)
+        seen = _seen_by_values(layout, config)
+        self.v = mlp(seen.observation, 1, hidden=config.hidden, layers=config.layers)
+        self.q = Twins(seen, config)
         self.averaged_q = deepcopy(self.q).requires_grad_(requires_grad=False)
         self.gaussian = GaussianPolicy(layout, config) if config.policy else None
         self._updates = 0
@@ -109,12 +111,13 @@ class IQL(Critic):
     def losses(self, batch: Transitions) -> dict[str, Tensor]:
         """The losses of a batch, by name; none reaches another one's parameters."""
         observations, actions = self.scaling.observations(batch.observations), self.scaling.actions(batch.actions)
-        inputs = torch.cat([observations, actions], dim=-1)
+        seen = self._seen(observations)
+        inputs = torch.cat([seen, actions], dim=-1)
         with torch.no_grad():
             best = self.averaged_q(inputs).amin(0)
-            following = self.v(self.scaling.observations(batch.next_observations)).squeeze(-1)
+            following = self.value(batch.next_observations)
             target = batch.rewards + batch.discounts * following
-        advantages = best - self.v(observations).squeeze(-1)
+        advantages = best - self.v(seen).squeeze(-1)
         weights = torch.where(advantages.detach() < 0, 1 - self.config.expectile, self.config.expectile)
         losses = {
             "value_loss": (weights * advantages.square()).mean(),
@@ -127,14 +130,19 @@ class IQL(Critic):
 
     def value(self, observations: Tensor) -> Tensor:
         """V (...) of observations (..., O)."""
-        values: Tensor = self.v(self.scaling.observations(observations)).squeeze(-1)
+        values: Tensor = self.v(self._seen(self.scaling.observations(observations))).squeeze(-1)
         return values
 
     def action_value(self, observations: Tensor, actions: Tensor) -> Tensor:
         """The smaller of the averaged Q-functions (...)."""
-        inputs = torch.cat([self.scaling.observations(observations), self.scaling.actions(actions)], dim=-1)
+        seen = self._seen(self.scaling.observations(observations))
+        inputs = torch.cat([seen, self.scaling.actions(actions)], dim=-1)
         values: Tensor = self.averaged_q(inputs).amin(0)
         return values
+
+    def _seen(self, scaled: Tensor) -> Tensor:
+        """What values depend on, of scaled observations (..., O)."""
+        return scaled if self.config.value_dims is None else scaled[..., self.config.value_dims]
 
     def policy(self) -> NetworkPolicy | None:
         """The policy, acting with its mean, if the configuration asks for one."""
@@ -152,3 +160,18 @@ class IQL(Critic):
     def set_extra_state(self, state: Tensor) -> None:
         """Go on from so many updates."""
         self._updates = int(state)
+
+
+def _seen_by_values(layout: Layout, config: IQLConfig) -> Layout:
+    """The layout of what values depend on.
+
+    Raises:
+        RecipeError: a dimension of it does not exist.
+    """
+    if config.value_dims is None:
+        return layout
+    largest = max(config.value_dims)
+    if largest >= layout.observation:
+        message = f"critic.value_dims: {largest} is out of range; an observation has {layout.observation} dimensions"
+        raise RecipeError(message)
+    return Layout(len(config.value_dims), layout.action)

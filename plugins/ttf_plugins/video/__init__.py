@@ -56,7 +56,7 @@ class VideoConfig(ReporterConfig):
             PluginError: the package for MP4 files is not installed.
         """
         if self.format == "mp4":
-            require_extra("video", "imageio_ffmpeg", otherwise=", or set format: gif")
+            require_extra("imageio_ffmpeg", "video", otherwise=", or set format: gif")
         from ttf_plugins.video.video import VideoReporter
 
         return VideoReporter(run, self)

@@ -11,6 +11,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ttf.paper import BLUE, GREEN, PURPLE, RED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
     from ttf_plugins.video.files import Frame
 
 WALL, FLOOR, INK, GREY = "#C4CAD3", "#FFFFFF", "#1F2933", "#6B7480"
-WAY, PLAN, GOAL, FAILED = "#4477AA", "#EE6677", "#228833", "#AA3377"
-"""Paul Tol's "bright" hues, which stay apart for colour-blind viewers."""
+WAY, PLAN, GOAL, FAILED = BLUE, RED, GREEN, PURPLE
 
 DPI = 100
 HEADER, FOOTER, MARGIN = 0.08, 0.07, 0.02

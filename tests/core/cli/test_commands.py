@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 COMMANDS = [
+    "ablate",
     "analyse",
     "bench",
     "components",
@@ -231,7 +232,7 @@ def test_components_as_json(install: Install) -> None:
         (
             "decodr",
             "unknown slot 'decodr'; did you mean 'decoder'?; known: analyses, baselines, critic, data, decoder, "
-            "discretizer, environment, model, reporters",
+            "discretizer, environment, launcher, model, reporters",
         ),
         ("model.gtp", "unknown kind 'gtp' of slot 'model'; did you mean 'gpt'?; known: gpt, lstm, markov"),
     ],

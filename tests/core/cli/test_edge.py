@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed import HashStore  # type: ignore[attr-defined]  # it does not say that it exports it
 
+from ttf import together
+from ttf.cli import edge
 from ttf.cli.edge import run_cli
+from ttf.distributed import Company
 from ttf.errors import CheckpointError, DataError, DivergedError, Interrupted, PluginError, TtfError
 
 CORPUS = Path(__file__).parents[2] / "corpus"
@@ -181,3 +185,66 @@ def test_the_quick_commands_import_nothing_heavy(args: list[str]) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stderr.strip() == "0 []"
+
+
+@pytest.fixture
+def others(monkeypatch: pytest.MonkeyPatch) -> list[Company]:
+    """This process and another one; by torchrun's variables this one is the first."""
+    store = HashStore()
+    met = [Company(rank, 2, rank, store) for rank in range(2)]
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "localhost"), ("MASTER_PORT", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Company, "meet", lambda: met[0])
+    monkeypatch.setattr("ttf.distributed.LEAVING", 0.1)
+    monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "ERROR")
+    return met
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["recipes"], 0), (["run", "nowhere.yaml"], 2), (["run", "--misspelt"], 2)]
+)
+def test_whatever_the_first_process_does_the_others_end_as_it_does(
+    others: list[Company], arguments: list[str], code: int
+) -> None:
+    assert run_cli(arguments) == code
+    assert others[1].dismissed(otherwise=99) == code
+    assert edge._follow(others[1], debug=False) == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (DataError("no\ndata"), 3, "rank 1 of 2: no data"),
+        (KeyError("x"), 1, "rank 1 of 2: unexpected KeyError: 'x'"),
+        (MemoryError(), 6, f"rank 1 of 2: out of memory; {LESS}; MemoryError"),
+    ],
+)
+def test_what_goes_wrong_in_another_process_is_for_the_first_one_to_say(
+    others: list[Company],
+    error: Exception,
+    code: int,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def follow(_: Company) -> bool:
+        raise error
+
+    monkeypatch.setattr(together, "follow", follow)
+    assert edge._follow(others[1], debug=False) == code
+    assert others[0].failure() == reason
+    assert capfd.readouterr() == ("", "")
+    edge._follow(others[1], debug=True)
+    assert "Traceback (most recent call last):" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "value"), [("RANK", "first"), ("MASTER_PORT", "-1")])
+def test_nonsense_in_the_variables_of_the_launcher_is_one_line(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    variables = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for known, given in (variables | {name: value, "TORCH_CPP_LOG_LEVEL": "ERROR"}).items():
+        monkeypatch.setenv(known, given)
+    assert run_cli(["recipes"]) == 2
+    expected = f"Error: environment variable {name}: must be a whole number, found {value!r}\n"
+    assert capfd.readouterr().err == expected

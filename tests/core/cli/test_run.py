@@ -48,8 +48,11 @@ class Pipeline(ModuleType):
         self.report = report
         self.calls: list[tuple[Recipe, Path, bool]] = []
 
-    def run_recipe(self, recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progress, reuse: bool) -> RunDir:
+    def run_recipe(
+        self, recipe: Recipe, *, runs_dir: Path, resume: bool, progress: Progress, reuse: bool, company: None
+    ) -> RunDir:
         assert reuse
+        assert company is None
         self.calls.append((recipe, runs_dir, resume))
         with progress.task("train", 1, unit="steps") as task:
             task.advance()

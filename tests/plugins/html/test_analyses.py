@@ -15,8 +15,8 @@ from ttf.findings import Axis, BarFigure, Bars, Estimate, Findings, LineFigure, 
 from ttf_plugins.html import analyses
 
 if TYPE_CHECKING:
+    from ttf.paper import Picture
     from ttf.run_dir import RunDir
-    from ttf_plugins.html.paper import Picture
 
 
 def svg(picture: Picture) -> str:

@@ -10,13 +10,13 @@ import pytest
 
 from ttf.floor import world
 from ttf.interfaces.environment import FloorPlan
+from ttf.paper import Picture
 from ttf.run_dir import RunDir, save_trajectories
 from ttf.trajectories import Trajectory, read_trajectories
 from ttf_plugins.html import bins, maze
 from ttf_plugins.html.contents import Contents, read_contents
 from ttf_plugins.html.documents import Column
 from ttf_plugins.html.html import pictures, planner
-from ttf_plugins.html.paper import Picture
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,7 +26,10 @@ CELLS, DISCOUNT = 5, 0.9
 LEFT, RIGHT = -1.0, 1.0
 
 
-@pytest.mark.parametrize("fields", [{}, {"policy": True}, {"policy": True, "normalise": False, "layers": 1}])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"policy": True}, {"policy": True, "normalise": False, "layers": 1}, {"value_dims": [0], "policy": True}],
+)
 def test_the_contract_of_critics_is_kept(fields: dict[str, Any]) -> None:
     check_critic(IQLConfig(hidden=8, updates=10, **fields))
 
@@ -195,6 +198,42 @@ def test_values_and_actions_have_the_shape_of_what_is_asked() -> None:
     observations, actions = torch.randn(3, 4, 2), torch.randn(3, 4, 2)
     assert critic.value(observations).shape == (3, 4)
     assert critic.action_value(observations, actions).shape == (3, 4)
+
+
+def test_values_of_some_dimensions_are_those_of_a_critic_that_sees_no_others() -> None:
+    data = sample()
+    torch.manual_seed(0)
+    some = IQL(IQLConfig(hidden=8, value_dims=[1]), Layout(2, 2))
+    torch.manual_seed(0)
+    narrow = IQL(IQLConfig(hidden=8), Layout(1, 2))
+    cut = data._replace(observations=data.observations[:, 1:], next_observations=data.next_observations[:, 1:])
+    some.prepare(data)
+    narrow.prepare(cut)
+    for _ in range(5):
+        some.update(data)
+        narrow.update(cut)
+    other = data.observations.clone()
+    other[:, 0] += 3.0
+    for observations in (data.observations, other):
+        assert torch.equal(some.value(observations), narrow.value(cut.observations))
+        assert torch.equal(
+            some.action_value(observations, data.actions), narrow.action_value(cut.observations, data.actions)
+        )
+
+
+def test_a_policy_sees_the_dimensions_that_values_do_not() -> None:
+    critic = IQL(IQLConfig(hidden=8, value_dims=[1], policy=True), Layout(2, 2))
+    critic.prepare(data := sample())
+    other = data.observations.clone()
+    other[:, 0] += 3.0
+    assert critic.gaussian is not None
+    assert not torch.equal(*(critic.gaussian(critic.scaling.observations(x)) for x in (data.observations, other)))
+
+
+def test_a_dimension_that_no_observation_has_is_one_clear_line() -> None:
+    message = r"^critic\.value_dims: 2 is out of range; an observation has 2 dimensions$"
+    with pytest.raises(RecipeError, match=message):
+        IQL(IQLConfig(value_dims=[0, 2]), Layout(2, 2))
 
 
 def test_the_policy_acts_alike_whatever_the_seed_and_the_batch_and_within_the_range_of_the_data() -> None:

@@ -6,8 +6,10 @@ import base64
 import io
 import warnings
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -72,3 +74,8 @@ def draw(width: float, height: float, paint: Callable[[Figure], None]) -> str:
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def page_style() -> Markup:
+    """The style sheet of a page."""
+    return Markup(files("ttf").joinpath("page.css").read_text(encoding="utf-8"))  # noqa: S704  (our own file)

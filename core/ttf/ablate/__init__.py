@@ -1,0 +1,1 @@
+"""Studies: a recipe with parts swapped, every combination trained with several seeds and compared."""

@@ -1,0 +1,183 @@
+"""The result of a study: scores of every cell over its seeds and episodes, compared to the recipe as given."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ttf.aggregate import Aggregates, aggregates, paired_difference, probability_of_improvement
+from ttf.run_dir import read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from ttf.ablate.study import Study, Trial
+    from ttf.ablate.study_dir import StudyDir
+    from ttf.run_dir import RunDir
+    from ttf.statistics import Interval
+
+_SEED = 0
+"""Of the bootstrap."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a cell has cost, all its seeds together."""
+
+    training: float
+    """Seconds that its parts took to train, whoever has trained them."""
+
+    evaluation: float
+    """Seconds of acting."""
+
+    tokens: int
+    """Tokens that its models were trained on."""
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a cell has scored."""
+
+    name: str
+    policy: str
+    """The one whose episodes are compared."""
+
+    seeds: list[int]
+    """Those that have finished."""
+
+    scores: NDArray[np.float64]
+    """(S, E): a row for every seed, a column for every episode."""
+
+    aggregates: Aggregates
+    difference: Interval | None
+    """Minus the recipe as given, over the seeds that both have finished; None for that recipe itself."""
+
+    improvement: Interval | None
+    """Probability of improvement on the recipe as given."""
+
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All of it."""
+
+    recipe: str
+    base: str
+    """The cell that is the recipe as given."""
+
+    metric: str
+    """What a score is: ``success`` where the environment tells, ``return`` elsewhere."""
+
+    cells: list[CellResult]
+    """Those of which a seed has finished."""
+
+    failures: dict[str, str]
+    """Of every trial that has failed, why."""
+
+    @property
+    def headline(self) -> str:
+        """The aggregate that cells are ranked by: the middle half of scores that are 0 or 1 says little."""
+        return "mean" if self.metric == "success" else "iqm"
+
+    @property
+    def best(self) -> str | None:
+        """The cell whose interval lies above that of all others; None if there is no such cell."""
+        if not self.cells:
+            return None
+        scores: dict[str, Interval] = {cell.name: getattr(cell.aggregates, self.headline) for cell in self.cells}
+        first, *others = sorted(scores, key=lambda name: scores[name].estimate, reverse=True)
+        low, highs = scores[first].low, [scores[name].high for name in others]
+        apart = low is not None and all(high is not None and high < low for high in highs)
+        return first if others and apart else None
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        cells = [{**asdict(cell), **_intervals(cell), "scores": cell.scores.tolist()} for cell in self.cells]
+        return {
+            "recipe": self.recipe,
+            "base": self.base,
+            "metric": self.metric,
+            "best": self.best,
+            "cells": cells,
+            "failures": self.failures,
+        }
+
+
+def compare(study: Study, folder: StudyDir) -> Comparison:
+    """Compare what has finished.
+
+    Raises:
+        DataError: a file of a run is malformed.
+    """
+    finished = {name: _finished(trials, folder) for name, trials in study.cells.items()}
+    episodes = {
+        name: {trial.seed: _episodes(folder.run(trial)) for trial in trials} for name, trials in finished.items()
+    }
+    every = [record for seeds in episodes.values() for records in seeds.values() for record in records]
+    metric = "success" if every and all(record["success"] is not None for record in every) else "return"
+    base = study.base
+    scores = {
+        name: {seed: [float(record[metric]) for record in records] for seed, records in seeds.items()}
+        for name, seeds in episodes.items()
+    }
+    cells = [
+        _result(name, finished[name], episodes[name], scores[name], scores[base] if name != base else {}, folder)
+        for name in study.cells
+        if finished[name]
+    ]
+    return Comparison(study.recipe.name, base, metric, cells, dict(folder.read("failures")))
+
+
+def _result(
+    name: str,
+    trials: Sequence[Trial],
+    episodes: Mapping[int, Sequence[Mapping[str, Any]]],
+    scores: Mapping[int, list[float]],
+    base: Mapping[int, list[float]],
+    folder: StudyDir,
+) -> CellResult:
+    matrix = np.array([scores[seed] for seed in scores])
+    shared = [seed for seed in scores if seed in base]
+    mine, theirs = (np.array([rows[seed] for seed in shared]) for rows in (scores, base))
+    return CellResult(
+        name,
+        next(iter(episodes.values()))[0]["policy"],
+        [trial.seed for trial in trials],
+        matrix,
+        aggregates(matrix, _SEED),
+        paired_difference(mine, theirs, _SEED) if shared else None,
+        probability_of_improvement(mine, theirs, _SEED) if shared else None,
+        _cost([folder.run(trial) for trial in trials]),
+    )
+
+
+def _finished(trials: Sequence[Trial], folder: StudyDir) -> list[Trial]:
+    return [trial for trial in trials if (folder.run(trial).read("run") or {}).get("finished")]
+
+
+def _episodes(run: RunDir) -> list[dict[str, Any]]:
+    """The episodes of a run's planner, or of its first baseline where it plans nothing."""
+    records = list(read_lines(run.episodes))
+    return [record for record in records if record["policy"] == records[0]["policy"]]
+
+
+def _cost(runs: Sequence[RunDir]) -> Cost:
+    records = [run.read("run") or {} for run in runs]
+    training = sum(stage["seconds"] for record in records for stage in record.get("stages", {}).values())
+    evaluation = sum(record.get("timings", {}).get("evaluation", 0.0) for record in records)
+    tokens = sum((record.get("model") or {}).get("tokens", 0) for record in records)
+    return Cost(training, evaluation, tokens)
+
+
+def _intervals(cell: CellResult) -> dict[str, Any]:
+    named = {"iqm": cell.aggregates.iqm, "mean": cell.aggregates.mean, "median": cell.aggregates.median}
+    return {
+        "aggregates": {name: interval._asdict() for name, interval in named.items()},
+        "difference": cell.difference._asdict() if cell.difference else None,
+        "improvement": cell.improvement._asdict() if cell.improvement else None,
+    }

@@ -1,0 +1,62 @@
+"""Run the trials of a study that have not been run yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ttf.ablate.stage_plan import in_order
+from ttf.interfaces.launcher import Job
+from ttf.processes import this_command
+from ttf.recipe import dump
+from ttf.run_dir import write_text
+from ttf.stages import Stages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ttf.ablate.study import Study, Trial
+    from ttf.ablate.study_dir import StudyDir
+    from ttf.interfaces.launcher import Launcher
+    from ttf.interfaces.progress import Progress
+
+
+def missing(study: Study, folder: StudyDir) -> list[Trial]:
+    """The trials that have not finished."""
+    return [trial for trial in study.trials if not (folder.run(trial).read("run") or {}).get("finished")]
+
+
+def launch(study: Study, folder: StudyDir, launcher: Launcher, runs_dir: Path, progress: Progress) -> dict[str, str]:
+    """Run what is missing; of every trial that has failed, why.
+
+    Args:
+        study: all of it.
+        folder: where its runs are.
+        launcher: runs them.
+        runs_dir: folder of the runs with which trained parts are shared.
+        progress: told of every trial that has ended.
+
+    Raises:
+        ResourceError: a folder cannot be made, or the launcher cannot work.
+    """
+    trials = in_order(missing(study, folder), Stages(runs_dir))
+    jobs = {_job(trial, folder, runs_dir): trial for trial in trials}
+    total, failures = sum(1 for _ in study.trials), {}
+    with progress.task("trials", total, done=total - len(trials), unit="trials") as task:
+
+        def ended(job: Job, failure: str | None) -> None:
+            if failure is not None:
+                failures[job.name] = failure
+                progress.note(f"{job.name}: {failure}; its log is {job.log}")
+            folder.write("failures", failures)
+            task.advance()
+
+        launcher.run([*jobs], ended)
+    return failures
+
+
+def _job(trial: Trial, folder: StudyDir, runs_dir: Path) -> Job:
+    run = folder.run(trial)
+    run.path.mkdir(parents=True, exist_ok=True)
+    write_text(run.recipe, dump(trial.recipe))
+    command = this_command("trial", str(run.path.absolute()), "--runs-dir", str(runs_dir.absolute()))
+    return Job(trial.name, command, folder.log(trial).absolute())

@@ -1,0 +1,124 @@
+"""Study: a recipe, its cells and their seeds, every one of them checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ttf.ablate.swaps import AS_GIVEN, Cell, grid
+from ttf.errors import RecipeError
+from ttf.recipe import dump, load
+from ttf.sections import StudyConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from ttf.recipe import Recipe
+    from ttf.registry import Registry
+
+LARGEST_SEED = 2**32 - 1
+
+_RECORDS = "jsonl"
+"""The reporter whose files are compared."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A cell, trained with one seed."""
+
+    cell: str
+    seed: int
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return f"{self.cell}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is to be compared."""
+
+    recipe: Recipe
+    """As given; what its cells are compared to."""
+
+    cells: dict[str, list[Trial]]
+    """By name, the recipe as given first; a trial for every seed, the same seeds for all."""
+
+    @property
+    def trials(self) -> Iterator[Trial]:
+        """All of them, cell by cell."""
+        return (trial for trials in self.cells.values() for trial in trials)
+
+    @property
+    def base(self) -> str:
+        """The name of the cell that is the recipe as given."""
+        return next(iter(self.cells))
+
+
+def load_study(
+    path: Path,
+    registry: Registry,
+    overrides: Sequence[str],
+    swaps: Sequence[str],
+    seeds: int | None,
+    note: Callable[[str], None],
+) -> Study:
+    """Read a recipe and check every cell of its study.
+
+    All cells have the data and the evaluation episodes of the recipe as given, whatever their seed.
+
+    Args:
+        path: of the recipe.
+        registry: the installed components.
+        overrides: of the recipe, before anything is swapped.
+        swaps: instead of those of the recipe's own ``study``; empty for those.
+        seeds: how many; None for the recipe's number.
+        note: told what a swap of a kind has dropped.
+
+    Raises:
+        RecipeError: something is wrong with the recipe, a swap, or a cell, which the message names.
+    """
+    given = load(path, registry, overrides, None, note)
+    config = given.study or StudyConfig()
+    if given.evaluation is None or given.environment is None:
+        message = f"{path}: a study compares evaluations; the recipe has no 'environment' and 'evaluation' section"
+        raise RecipeError(message)
+    numbers = [(given.seed + index) % LARGEST_SEED for index in range(seeds or config.seeds)]
+    cells = grid(swaps, {}) if swaps else grid(config.swap, config.variants)
+    fixed = _fixed(given)
+
+    def trials(cell: Cell) -> list[Trial]:
+        told: set[str] = set()
+
+        def once(text: str) -> None:
+            if text not in told:
+                note(f"{cell.name}: {text}")
+            told.add(text)
+
+        changes = [*overrides, *fixed, *cell.overrides]
+        try:
+            return [Trial(cell.name, n, load(path, registry, changes, {"seed": n}, once)) for n in numbers]
+        except RecipeError as error:
+            raise RecipeError("\n".join(f"{cell.name}: {line}" for line in str(error).splitlines())) from error
+
+    made = {cell.name: trials(cell) for cell in cells}
+    base = trials(Cell(AS_GIVEN, ()))
+    same = [name for name, others in made.items() if dump(others[0].recipe) == dump(base[0].recipe)]
+    first = {same[0]: made.pop(same[0])} if same else {AS_GIVEN: base}
+    return Study(given, first | made)
+
+
+def _fixed(recipe: Recipe) -> list[str]:
+    """Overrides that give every seed the data and the evaluation episodes of the recipe's own, and records them."""
+    data, evaluation = recipe.data.seed, recipe.evaluation.seed if recipe.evaluation else None
+    recorded = any(reporter.kind == _RECORDS for reporter in recipe.reporters)
+    reporter = f"{{kind: {_RECORDS}}}"
+    records = f"reporters.{len(recipe.reporters)}={reporter}" if recipe.reporters else f"reporters=[{reporter}]"
+    return [
+        *([] if recorded else [records]),
+        f"data.seed={recipe.seed if data is None else data}",
+        f"evaluation.seed={recipe.seed if evaluation is None else evaluation}",
+    ]

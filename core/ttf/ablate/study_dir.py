@@ -1,0 +1,113 @@
+"""StudyDir: the files of a study."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ttf.errors import DataError, RecipeError, ResourceError
+from ttf.run_dir import RunDir, write_text
+from ttf.runs import digest, plain_section
+
+if TYPE_CHECKING:
+    from ttf.ablate.study import Study, Trial
+
+
+@dataclass(frozen=True)
+class StudyDir:
+    """A study's folder.
+
+    ====================== ==========================================================================
+    study.json             cells, seeds and what makes this study itself
+    cells/CELL/seed-N/     a run folder, see :class:`ttf.run_dir.RunDir`
+    logs/CELL/seed-N.log   what the run has said
+    failures.json          of every trial that has failed last time, why
+    comparison.json        the table
+    comparison.html        what a person looks at
+    ====================== ==========================================================================
+    """
+
+    path: Path
+
+    @property
+    def comparison(self) -> Path:
+        """The page."""
+        return self.path / "comparison.html"
+
+    def run(self, trial: Trial) -> RunDir:
+        """The run folder of a trial."""
+        return RunDir(self.path / "cells" / _slug(trial.cell) / f"seed-{trial.seed}")
+
+    def log(self, trial: Trial) -> Path:
+        """What the run of a trial has said."""
+        return self.path / "logs" / _slug(trial.cell) / f"seed-{trial.seed}.log"
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A JSON document, ``study``, ``failures`` or ``comparison``; empty if absent.
+
+        Raises:
+            DataError: it is not JSON.
+        """
+        file = self.path / f"{name}.json"
+        try:
+            return dict(json.loads(file.read_bytes())) if file.exists() else {}
+        except (ValueError, TypeError) as error:
+            message = f"{file}: not a JSON mapping: {error}"
+            raise DataError(message) from error
+
+    def write(self, name: str, document: object) -> None:
+        """Write a JSON document, whole or not at all."""
+        write_text(self.path / f"{name}.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def create_study(runs_dir: Path, study: Study) -> StudyDir:
+    """A new folder ``runs_dir/studies/NAME/TIME``.
+
+    Raises:
+        ResourceError: it cannot be made.
+    """
+    path = _folder(runs_dir, study) / time.strftime("%Y%m%d-%H%M%S")
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        message = f"{path}: the folder of the study cannot be made: {error.strerror or error}"
+        raise ResourceError(message) from error
+    made = StudyDir(path)
+    cells = {name: [trial.seed for trial in trials] for name, trials in study.cells.items()}
+    made.write("study", {"recipe": study.recipe.name, "cells": cells, "identity": identity(study)})
+    return made
+
+
+def newest_study(runs_dir: Path, study: Study) -> StudyDir:
+    """The newest folder of this very study.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    found = [StudyDir(path) for path in sorted(_folder(runs_dir, study).glob("*"), reverse=True)]
+    same = [folder for folder in found if folder.read("study").get("identity") == identity(study)]
+    if same:
+        return same[0]
+    where = _folder(runs_dir, study)
+    message = f"nothing to resume: no study in {where} has these cells; leave out --resume to start it"
+    raise RecipeError(message)
+
+
+def identity(study: Study) -> str:
+    """What makes a study itself: every recipe of it, but for where its cells run."""
+    recipes = {trial.name: plain_section(trial.recipe) | {"launcher": None} for trial in study.trials}
+    return digest(recipes)
+
+
+def _folder(runs_dir: Path, study: Study) -> Path:
+    return runs_dir / "studies" / study.recipe.name
+
+
+def _slug(cell: str) -> str:
+    """A cell's name as that of a folder: readable, and different for different cells."""
+    plain = re.sub(r"[^A-Za-z0-9_.=+-]+", "-", cell).strip("-.")[:80]
+    return plain if plain == cell else f"{plain}-{digest({'cell': cell})[:6]}"

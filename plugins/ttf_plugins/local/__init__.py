@@ -1,0 +1,42 @@
+"""The launcher ``local``: cells are processes of this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from ttf import hookimpl
+from ttf.component import Component, LauncherConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ttf.interfaces.launcher import Launcher
+
+ttf_api = "1"
+
+
+class LocalConfig(LauncherConfig):
+    """Runs cells on this machine, as many at once as there are processors and memory for.
+
+    One more is started when there is room in memory for as much as the largest cell has used so far.
+    """
+
+    kind: Literal["local"] = "local"
+    """This machine."""
+
+    slots: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Cells that run at once; null for as many as there are GPUs, or processors for their `threads`."""
+
+    def build(self) -> Launcher:
+        """Make the launcher."""
+        from ttf_plugins.local.local import LocalLauncher
+
+        return LocalLauncher(self)
+
+
+@hookimpl
+def ttf_components() -> Iterable[type[Component]]:
+    """What this plugin provides."""
+    return [LocalConfig]

@@ -1,0 +1,201 @@
+"""Trials run, fail and are compared."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+import pytest
+import torch
+from tests.core.toys import Quiet, tiny_recipe
+
+from ttf.ablate.comparison import CellResult, Comparison, Cost, compare
+from ttf.ablate.launching import launch, missing
+from ttf.ablate.page import render
+from ttf.ablate.study import Study, Trial
+from ttf.ablate.study_dir import StudyDir, create_study, newest_study
+from ttf.ablate.table import HEADINGS, rows
+from ttf.aggregate import Aggregates, aggregates, paired_difference, probability_of_improvement
+from ttf.assemble import run_in
+from ttf.errors import RecipeError
+from ttf.interfaces.launcher import Job, Launcher
+from ttf.run_dir import RunDir, read_lines
+from ttf.sections import EvaluationConfig
+from ttf.stages import Stages
+from ttf.statistics import Interval
+from ttf_plugins.beam_search import BeamSearchConfig
+from ttf_plugins.uniform import UniformConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+SEEDS = (0, 1)
+SWAPS: dict[str, dict[str, Any]] = {
+    "as given": {},
+    "wide": {"decoder": BeamSearchConfig(horizon=3, beam_width=4, expand=2, context=3)},
+    "discretizer=uniform": {"discretizer": UniformConfig(bins=12)},
+}
+
+
+def tiny_study(swaps: dict[str, dict[str, Any]] | None = None) -> Study:
+    same = {"evaluation": EvaluationConfig(episodes=5, batch=3, trajectories=2, seed=0)}
+
+    def trial(cell: str, seed: int, changes: dict[str, Any]) -> Trial:
+        recipe = tiny_recipe(seed=seed, **same, **changes)
+        return Trial(cell, seed, recipe.model_copy(update={"data": recipe.data.model_copy(update={"seed": 0})}))
+
+    cells = {cell: [trial(cell, seed, changes) for seed in SEEDS] for cell, changes in (swaps or SWAPS).items()}
+    return Study(tiny_recipe(), cells)
+
+
+@final
+class HereLauncher(Launcher):
+    """Runs trials in this process."""
+
+    def __init__(self, study: Study, runs: Path, failing: Sequence[str] = ()) -> None:
+        self.trials = {trial.name: trial for trial in study.trials}
+        self.runs, self.failing, self.ran = runs, failing, list[str]()
+
+    def run(self, jobs: Sequence[Job], ended: Callable[[Job, str | None], None]) -> None:
+        for job in jobs:
+            self.ran.append(job.name)
+            if job.name in self.failing:
+                ended(job, "out of luck")
+                continue
+            folder = RunDir(self.runs.__class__(job.command[job.command.index("trial") + 1]))
+            run_in(folder, self.trials[job.name].recipe, torch.device("cpu"), Stages(self.runs), Quiet())
+            ended(job, None)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, StudyDir, HereLauncher, Path]:
+    runs, study = tmp_path_factory.mktemp("runs"), tiny_study()
+    folder, launcher = create_study(runs, study), HereLauncher(study, runs)
+    assert launch(study, folder, launcher, runs, Quiet()) == {}
+    return study, folder, launcher, runs
+
+
+def test_a_model_that_cells_share_is_trained_once_and_first(
+    done: tuple[Study, StudyDir, HereLauncher, Path],
+) -> None:
+    study, folder, launcher, _ = done
+    taken = {trial.name: folder.run(trial).read("run")["stages"]["model"]["taken"] for trial in study.trials}
+    assert taken == {name: name.startswith("wide") for name in taken}
+    assert [name.split(",")[0] for name in launcher.ran] == [
+        "as given", "as given", "discretizer=uniform", "discretizer=uniform", "wide", "wide",
+    ]  # fmt: skip
+
+
+def test_all_cells_have_the_same_data_and_episodes(done: tuple[Study, StudyDir, HereLauncher, Path]) -> None:
+    study, folder, _, _ = done
+    runs = [folder.run(trial) for trial in study.trials]
+    assert len({run.read("run")["data"]["sha256"] for run in runs}) == 1
+    assert len({tuple(line["seed"] for line in read_lines(run.episodes) if line["policy"] == "beam_search")
+                for run in runs}) == 1  # fmt: skip
+
+
+def test_what_is_compared_is_what_the_episodes_say(done: tuple[Study, StudyDir, HereLauncher, Path]) -> None:
+    study, folder, _, _ = done
+    comparison = compare(study, folder)
+    metric = comparison.metric
+    scores = {
+        cell: np.array(
+            [
+                [float(line[metric]) for line in read_lines(folder.run(t).episodes) if line["policy"] == "beam_search"]
+                for t in trials
+            ]
+        )
+        for cell, trials in study.cells.items()
+    }
+    assert [cell.name for cell in comparison.cells] == list(SWAPS)
+    for cell in comparison.cells:
+        np.testing.assert_array_equal(cell.scores, scores[cell.name])
+        assert cell.scores.shape == (2, 5)
+        assert cell.aggregates == aggregates(scores[cell.name], 0)
+        if cell.name == "as given":
+            assert cell.difference is cell.improvement is None
+        else:
+            assert cell.difference == paired_difference(scores[cell.name], scores["as given"], 0)
+            assert cell.improvement == probability_of_improvement(scores[cell.name], scores["as given"], 0)
+        assert cell.cost.tokens > 0
+        assert cell.cost.training > 0
+    wide, given = comparison.cells[1], comparison.cells[0]
+    assert wide.cost.training == given.cost.training, "whoever has trained it"
+
+
+def test_only_what_is_missing_runs_when_a_study_goes_on(tmp_path: Path) -> None:
+    study = tiny_study()
+    folder = create_study(tmp_path, study)
+    first = HereLauncher(study, tmp_path, failing=["wide, seed 1"])
+    assert launch(study, folder, first, tmp_path, Quiet()) == {"wide, seed 1": "out of luck"}
+    assert folder.read("failures") == {"wide, seed 1": "out of luck"}
+    partial = compare(study, folder)
+    assert {cell.name: cell.seeds for cell in partial.cells}["wide"] == [0]
+    assert partial.failures == {"wide, seed 1": "out of luck"}
+    assert "out of luck" in render(partial, study, folder)
+    assert [trial.name for trial in missing(study, folder)] == ["wide, seed 1"]
+    again = newest_study(tmp_path, study)
+    assert again == folder
+    second = HereLauncher(study, tmp_path)
+    assert launch(study, again, second, tmp_path, Quiet()) == {}
+    assert second.ran == ["wide, seed 1"]
+    assert compare(study, folder).failures == {}
+
+
+def test_another_study_is_not_gone_on_with(tmp_path: Path) -> None:
+    create_study(tmp_path, tiny_study())
+    other = tiny_study({name: changes for name, changes in SWAPS.items() if name != "wide"})
+    with pytest.raises(RecipeError, match=r"nothing to resume: no study in .* has these cells"):
+        newest_study(tmp_path, other)
+
+
+def test_the_page_shows_every_cell_and_the_same_contents_give_the_same_page(
+    done: tuple[Study, StudyDir, HereLauncher, Path],
+) -> None:
+    study, folder, _, _ = done
+    comparison = compare(study, folder)
+    page = render(comparison, study, folder)
+    assert page == render(comparison, study, folder)
+    for cell in SWAPS:
+        assert f">{cell}</th>" in page
+    assert page.count("<figure>") >= 2
+    assert "report.html" not in page, "there are no reports of single runs here"
+    json.dumps(comparison.as_json(), allow_nan=False)
+
+
+def _cell(name: str, low: float, estimate: float, high: float) -> CellResult:
+    interval = Interval(estimate, low, high)
+    return CellResult(
+        name, "p", [0], np.array([[estimate]]), Aggregates(interval, interval, interval), None, None, Cost(1, 1, 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "best"),
+    [
+        ([("a", 1, 2, 3), ("b", 4, 5, 6), ("c", 0, 1, 2)], "b"),
+        ([("a", 1, 2, 4.5), ("b", 4, 5, 6), ("c", 0, 1, 2)], None),
+        ([("a", 1, 2, 3), ("b", 3, 5, 6)], None),
+        ([("a", 1, 2, 3)], None),
+        ([], None),
+    ],
+)
+def test_a_cell_stands_out_only_where_intervals_do_not_overlap(
+    cells: list[tuple[str, float, float, float]], best: str | None
+) -> None:
+    comparison = Comparison("r", "a", "return", [_cell(*cell) for cell in cells], {})
+    assert comparison.best == best
+    assert [row.name for row in rows(comparison) if row.best] == ([best] if best else [])
+
+
+def test_figures_are_rounded_to_what_their_intervals_support() -> None:
+    comparison = Comparison("r", "a", "return", [_cell("a", 1203.4, 1311.2, 1417.9), _cell("b", 3, 15, 20)], {})
+    first, second = rows(comparison)
+    assert first.label == "a (as given)"
+    assert first.figures[:2] == ("1", "1311 [1203, 1418]")
+    assert second.figures[:2] == ("1", "15 [3, 20]")
+    shares = Comparison("r", "a", "success", [_cell("a", 0.912, 0.951, 0.983)], {})
+    assert rows(shares)[0].figures[1] == "95.1 [91.2, 98.3]"
+    assert len(first.figures) == len(HEADINGS) - 1

@@ -1,0 +1,128 @@
+"""A study is checked as a whole before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ttf.ablate.stage_plan import in_order, planned_stages
+from ttf.ablate.study import Study, load_study
+from ttf.errors import RecipeError
+from ttf.recipe import dump, load
+from ttf.stages import Stages
+from ttf_plugins.quantile import QuantileConfig
+from ttf_plugins.uniform import UniformConfig
+
+if TYPE_CHECKING:
+    from ttf.registry import Registry
+
+SMOKE = Path(__file__).parents[3] / "recipes" / "smoke" / "pointmaze_beam_search.yaml"
+
+
+def study(
+    registry: Registry, *swaps: str, seeds: int | None = 2, path: Path = SMOKE, overrides: tuple[str, ...] = ()
+) -> Study:
+    return load_study(path, registry, overrides, swaps, seeds, lambda _: None)
+
+
+def test_every_cell_is_a_recipe_with_its_swaps_and_a_trial_for_every_seed(builtin_registry: Registry) -> None:
+    made = study(builtin_registry, "discretizer=quantile,uniform", "decoder.beam_width=2,4", overrides=("seed=7",))
+    assert made.base == "discretizer=uniform, decoder.beam_width=2", "the cell that the recipe already is"
+    assert list(made.cells) == [
+        "discretizer=uniform, decoder.beam_width=2",
+        "discretizer=quantile, decoder.beam_width=2",
+        "discretizer=quantile, decoder.beam_width=4",
+        "discretizer=uniform, decoder.beam_width=4",
+    ]
+    assert [trial.seed for trial in made.trials] == [7, 8] * 4
+    for name, trials in made.cells.items():
+        for trial in trials:
+            assert isinstance(trial.recipe.discretizer, QuantileConfig if "quantile" in name else UniformConfig)
+            assert getattr(trial.recipe.decoder, "beam_width", None) == (2 if "=2" in name else 4)
+            assert trial.recipe.seed == trial.seed
+
+
+def test_all_trials_have_the_data_and_the_episodes_of_the_recipe(builtin_registry: Registry) -> None:
+    for overrides, data, episodes in (((), 0, 0), (("seed=7",), 7, 7), (("data.seed=3", "evaluation.seed=4"), 3, 4)):
+        for trial in study(builtin_registry, "decoder.beam_width=2,4", overrides=overrides).trials:
+            assert trial.recipe.evaluation is not None
+            assert (trial.recipe.data.seed, trial.recipe.evaluation.seed) == (data, episodes)
+
+
+def test_the_recipe_as_given_is_a_cell_though_no_swap_names_it(builtin_registry: Registry) -> None:
+    made = study(builtin_registry, "decoder.beam_width=3,4")
+    assert list(made.cells) == ["as given", "decoder.beam_width=3", "decoder.beam_width=4"]
+    assert list(study(builtin_registry).cells) == ["as given"]
+
+
+@pytest.mark.parametrize("given", ["[]", "[{kind: html}]", "[{kind: html}, {kind: jsonl}]", None])
+def test_every_trial_records_what_is_compared(builtin_registry: Registry, tmp_path: Path, given: str | None) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    lines = [line for line in SMOKE.read_text().splitlines() if not line.startswith("reporters")]
+    recipe.write_text("\n".join([*lines, *([f"reporters: {given}"] if given else [])]))
+    for trial in study(builtin_registry, "decoder.beam_width=2,4", path=recipe).trials:
+        assert [reporter.kind for reporter in trial.recipe.reporters].count("jsonl") == 1
+
+
+def test_what_a_swap_of_kinds_drops_is_said_once_for_every_cell(builtin_registry: Registry, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(SMOKE.read_text().replace("kind: gpt, layers: 1, heads: 2", "kind: gpt, layers: 1, heads: 2"))
+    said: list[str] = []
+    made = load_study(recipe, builtin_registry, [], ["model=gpt,lstm"], 3, said.append)
+    assert said == ["model=lstm: --set model.kind=lstm: dropped heads; 'lstm' has no such fields"]
+    first = made.cells["model=lstm"][0].recipe.model
+    assert first is not None
+    assert (first.kind, first.context) == ("lstm", 3)
+
+
+def test_a_cell_that_is_wrong_is_named_before_anything_runs(builtin_registry: Registry) -> None:
+    with pytest.raises(RecipeError, match=r"^model=lstn: --set model\.kind=lstn: .*did you mean 'lstm'"):
+        study(builtin_registry, "model=gpt,lstn")
+    with pytest.raises(RecipeError, match=r"^decoder\.beam_with=8: --set decoder\.beam_with=8: .*beam_width"):
+        study(builtin_registry, "decoder.beam_with=8")
+
+
+def test_a_recipe_that_evaluates_nothing_cannot_be_compared(builtin_registry: Registry, tmp_path: Path) -> None:
+    text = SMOKE.read_text()
+    cut = "\n".join(line for line in text.splitlines() if not line.startswith(("environment", "baselines", "evaluat")))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(cut)
+    with pytest.raises(RecipeError, match="has no 'environment' and 'evaluation' section"):
+        study(builtin_registry, "decoder.beam_width=2,4", path=recipe)
+
+
+def test_a_recipe_can_say_itself_what_is_compared(builtin_registry: Registry, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        SMOKE.read_text()
+        + 'study:\n  swap: ["decoder.beam_width=2,4"]\n  variants: {near: [], far: [decoder.horizon=3]}\n  seeds: 3\n'
+    )
+    made = study(builtin_registry, path=recipe, seeds=None)
+    assert list(made.cells) == [f"decoder.beam_width={width}, {far}" for width in (2, 4) for far in ("near", "far")]
+    assert {len(trials) for trials in made.cells.values()} == {3}
+    assert list(study(builtin_registry, "decoder.horizon=3", path=recipe, seeds=1).cells) == [
+        "as given",
+        "decoder.horizon=3",
+    ]
+    again = tmp_path / "again.yaml"
+    again.write_text(dump(load(recipe, builtin_registry)))
+    assert load(again, builtin_registry) == load(recipe, builtin_registry)
+
+
+def test_what_is_trained_is_known_before_anything_runs(builtin_registry: Registry, tmp_path: Path) -> None:
+    made = study(builtin_registry, "discretizer=uniform,quantile", "decoder.beam_width=2,4")
+    planned = planned_stages(made.trials, Stages(tmp_path))
+    assert [(stage.name, stage.kept, len(stage.trials)) for stage in planned] == [("model", False, 2)] * 4
+    first = [stage.trials[0].name for stage in planned]
+    assert [trial.name for trial in in_order(made.trials, Stages(tmp_path))][:4] == first
+
+
+def test_an_option_of_a_study_that_is_wrong_is_named(builtin_registry: Registry, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(SMOKE.read_text() + "study: {seeds: 0}\nlauncher: {kind: locl}\n")
+    with pytest.raises(RecipeError) as caught:
+        load(recipe, builtin_registry)
+    assert "study.seeds" in str(caught.value)
+    assert "did you mean 'local'" in str(caught.value)

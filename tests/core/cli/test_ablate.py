@@ -1,0 +1,69 @@
+"""ttf ablate, with its cells as processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ttf.cli.edge import run_cli
+
+if TYPE_CHECKING:
+    import pytest
+
+SMOKE = str(Path(__file__).parents[3] / "recipes" / "smoke" / "pointmaze_beam_search.yaml")
+ABLATE = ("ablate", SMOKE, "--set", "reporters=[{kind: html}]", "--set", "launcher={kind: local, slots: 2}")
+SWAPS = ("--swap", "decoder.beam_width=2,3", "--swap", "environment.id=PointMaze_Open-v3,NoSuchMaze-v3", "--seeds", "1")
+
+
+def test_a_study_runs_says_what_has_failed_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    (tmp_path / "minari").mkdir()
+    monkeypatch.setenv("COLUMNS", "300")
+    runs = tmp_path / "runs"
+    options = (*SWAPS, "--runs-dir", str(runs))
+
+    assert run_cli((*ABLATE, *options, "--dry-run")) == 0
+    assert "5 trials; 1 parts to train, of 5 that they need" in capsys.readouterr().out
+    assert not runs.exists()
+
+    assert run_cli((*ABLATE, *options)) == 6
+    out, err = capsys.readouterr()
+    assert "2 of 5 trials have failed" in err.splitlines()[-1]
+    assert "NoSuchMaze" in err.splitlines()[-1]
+    folder = next((runs / "studies" / "smoke_pointmaze_beam_search").iterdir())
+    comparison = json.loads((folder / "comparison.json").read_text())
+    assert [cell["name"] for cell in comparison["cells"]] == [
+        "as given",
+        "decoder.beam_width=2, environment.id=PointMaze_Open-v3",
+        "decoder.beam_width=3, environment.id=PointMaze_Open-v3",
+    ]
+    assert len(comparison["failures"]) == 2
+    assert str(folder / "comparison.html") in out
+    assert (folder / "comparison.html").exists()
+    assert len(list((runs / ".stages").glob("model-*/stage.json"))) == 1, "one model for all"
+
+    before = {file: file.read_text() for file in folder.glob("cells/*/*/result.json")}
+    assert len(before) == 3
+    assert run_cli((*ABLATE, *options, "--resume")) == 6
+    finished = {file: file.stat().st_mtime for file in before}
+    assert max(finished.values()) < min(log.stat().st_mtime for log in folder.glob("logs/*NoSuch*/*.log"))
+    assert len(list((runs / "studies" / "smoke_pointmaze_beam_search").iterdir())) == 1
+
+    assert run_cli((*ABLATE, *options, "--dry-run")) == 0
+    assert "0 parts to train, of 5 that they need" in capsys.readouterr().out
+
+
+def test_a_swap_that_is_wrong_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = ("--runs-dir", str(tmp_path / "runs"))
+    assert run_cli((*ABLATE, "--swap", "discretiser=uniform,quantile", *runs)) == 2
+    assert "did you mean 'discretizer'" in capsys.readouterr().err
+    assert run_cli((*ABLATE, "--swap", "discretizer=uniform,quantil", *runs)) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("Error: discretizer=quantil: --set discretizer.kind=quantil: ")
+    assert "did you mean 'quantile'" in message
+    assert run_cli((*ABLATE, "--resume", *runs)) == 2
+    assert "nothing to resume" in capsys.readouterr().err
+    assert not (tmp_path / "runs" / "studies").exists()
