@@ -7,18 +7,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from ttf.ablate.study import load_study
+from ttf.cli.edge import run_cli
 from ttf.cli.group import make_cli
+from ttf.data_check.check import check_data
 from ttf.errors import TtfError
 from ttf.recipe import load
 from ttf.registry import load_registry
 from ttf.requirements import component_sections
 from ttf.source import look_up
+from ttf.testing.quiet import Quiet
 
 if TYPE_CHECKING:
     from ttf.registry import Registry
@@ -155,32 +158,44 @@ def test_the_plugin_that_the_documentation_writes_works(tmp_path: Path, monkeypa
     importlib.import_module("test_asinh").test_asinh_keeps_the_contract()
 
 
-def test_the_data_set_that_the_documentation_makes_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builtin_registry: Registry
-) -> None:
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
-    (code,) = blocks("docs/own_data.md", "python", tested=True).values()
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    (text,) = blocks("docs/own_data.md", "yaml", tested=True).values()
-    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
-    recipe = load(tmp_path / "mine.yaml", builtin_registry)
-    source = recipe.data.build(seed=0, progress=Silent())
-    assert [len(episode) for episode in source.episodes()] == [30] * 10
-    assert source.environment is not None
-    assert source.environment.id == "Pendulum-v1"
+@pytest.fixture
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which all code of the page on own data has run, and its recipes lie."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    programs = blocks("docs/own_data.md", "python", tested=True)
+    assert list(programs) == ["record.py", "arrays.py", "hdf5.py"]
+    for name, code in (programs | blocks("docs/own_data.md", "yaml", tested=True)).items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    for name in programs:
+        subprocess.run([sys.executable, name], check=True, capture_output=True)
+    return tmp_path
+
+
+def test_the_data_sets_that_the_documentation_makes_are_read(own_data: Path, builtin_registry: Registry) -> None:
+    for name, count, length in (("mine.yaml", 60, 200), ("file.yaml", 10, 30)):
+        recipe = load(own_data / name, builtin_registry)
+        source = recipe.data.build(seed=0, progress=Quiet())
+        assert [len(episode) for episode in source.episodes()] == [length] * count
+        assert source.environment is not None
+        assert source.environment.id == "Pendulum-v1"
+
+
+@pytest.mark.usefixtures("own_data")
+def test_what_the_documentation_says_of_its_data_is_what_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    (text,) = blocks("docs/own_data.md", "text", tested=True).values()
+    command, _, shown = text.partition("\n")
+    assert run_cli(command.removeprefix("$ ttf ").split()) == 0
+    printed = [line.rstrip() for line in capfd.readouterr().out.splitlines()]
+    assert printed == shown.splitlines()
+
+
+def test_the_data_that_the_documentation_records_has_no_warning(own_data: Path, builtin_registry: Registry) -> None:
+    report = check_data(load(own_data / "mine.yaml", builtin_registry), Quiet())
+    assert [(finding.name, finding.level) for finding in report.findings] == [("few-transitions", "note")]
 
 
 def test_the_recipe_in_the_guide_is_valid(tmp_path: Path, builtin_registry: Registry) -> None:
     (text,) = blocks("docs/recipes.md", "yaml").values()
     (tmp_path / "hopper.yaml").write_text(text, encoding="utf-8")
     assert load(tmp_path / "hopper.yaml", builtin_registry).name == "hopper"
-
-
-class Silent:
-    """Progress that nobody sees."""
-
-    def task(self, name: str, total: int, *, done: int = 0, unit: str = "") -> NoReturn:
-        raise NotImplementedError
-
-    def note(self, text: str) -> NoReturn:
-        raise NotImplementedError

@@ -30,15 +30,30 @@ def check_episodes(episodes: Sequence[Episode]) -> tuple[int, int]:
         message = "the data set has no episodes"
         raise DataError(message)
     for index, episode in enumerate(episodes):
-        for field, values in _fields(episode):
-            _check_type(index, field, values)
-        _check_length(index, episode)
-        _check_widths(index, episode, episodes[0])
+        check_form(index, episode)
+        check_length(index, episode)
+        check_widths(index, episode, episodes[0])
         _check_finite(index, episode)
     return episodes[0].observations.shape[1], episodes[0].actions.shape[1]
 
 
-def _fields(episode: Episode) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def check_form(index: int, episode: Episode) -> None:
+    """Refuse an episode whose fields are no numbers, have other axes than they should, or disagree in length.
+
+    Raises:
+        DataError: one is so.
+    """
+    for field, values in fields(episode):
+        _check_type(index, field, values)
+    steps = len(episode.rewards)
+    for field, values in (("observations", episode.observations), ("actions", episode.actions)):
+        if len(values) != steps:
+            message = f"episode {index}: {len(values)} {field} but {steps} rewards"
+            raise DataError(message)
+
+
+def fields(episode: Episode) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Every array of an episode, by its name."""
     yield "observations", episode.observations
     yield "actions", episode.actions
     yield "rewards", episode.rewards
@@ -59,19 +74,25 @@ def _check_type(index: int, field: str, values: NDArray[np.float32]) -> None:
     raise DataError(message)
 
 
-def _check_length(index: int, episode: Episode) -> None:
+def check_length(index: int, episode: Episode) -> None:
+    """Refuse an episode that is too short.
+
+    Raises:
+        DataError: it is.
+    """
     steps = len(episode.rewards)
-    for field, values in (("observations", episode.observations), ("actions", episode.actions)):
-        if len(values) != steps:
-            message = f"episode {index}: {len(values)} {field} but {steps} rewards"
-            raise DataError(message)
     if steps < _SHORTEST:
         name = "is empty" if steps == 0 else "has one step only"
         message = f"episode {index}: {name}; an episode needs {_SHORTEST} steps to yield a training window"
         raise DataError(message)
 
 
-def _check_widths(index: int, episode: Episode, first: Episode) -> None:
+def check_widths(index: int, episode: Episode, first: Episode) -> None:
+    """Refuse an episode whose vectors are not as wide as the first one's.
+
+    Raises:
+        DataError: they are not.
+    """
     for field, found, expected in (
         ("observations", episode.observations.shape[1], first.observations.shape[1]),
         ("actions", episode.actions.shape[1], first.actions.shape[1]),
@@ -87,19 +108,18 @@ def _check_widths(index: int, episode: Episode, first: Episode) -> None:
 
 
 def _check_finite(index: int, episode: Episode) -> None:
-    bad = {field: np.argwhere(~np.isfinite(values)) for field, values in _fields(episode)}
+    bad = {field: np.argwhere(~np.isfinite(values)) for field, values in fields(episode)}
     count = sum(len(positions) for positions in bad.values())
-    for field, values in _fields(episode) if count else ():
+    for field, values in fields(episode) if count else ():
         if len(bad[field]):
             position = bad[field][0].tolist()
-            step, column = _place(field, position)
             values_bad = "1 non-finite value" if count == 1 else f"{count} non-finite values"
-            message = f"episode {index}{step}: {field}{column} is {values[*position]} ({values_bad} in this episode)"
+            message = f"{named_value(index, field, values, position)} ({values_bad} in this episode)"
             raise DataError(message)
 
 
-def _place(field: str, position: list[int]) -> tuple[str, str]:
-    """Where a value stands, as `, step 17` and `[2]`."""
-    if field == "final_observation":
-        return "", f"[{position[0]}]"
-    return f", step {position[0]}", "".join(f"[{part}]" for part in position[1:])
+def named_value(index: int, field: str, values: NDArray[np.float32], position: list[int]) -> str:
+    """A value with its place, as `episode 3, step 17: observations[2] is nan`."""
+    step = "" if field == "final_observation" else f", step {position[0]}"
+    column = "".join(f"[{part}]" for part in (position if not step else position[1:]))
+    return f"episode {index}{step}: {field}{column} is {values[*position]}"

@@ -36,6 +36,9 @@ class EpisodeRecord:
     observations: list[NDArray[np.float32]] = field(default_factory=list)
     """Kept for the first episodes only."""
 
+    actions: list[NDArray[np.float32]] = field(default_factory=list)
+    """What the environment was given, kept for the first episodes only: with the seed, they can be played again."""
+
     plans: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     """Planned observations (H, O) by the step of the plan, kept for the first episodes only."""
 
@@ -58,7 +61,11 @@ class EpisodeRecord:
             return {}
         prefix = f"{policy}/{self.episode}"
         plans = {f"{prefix}/plan/{step}": np.ascontiguousarray(plan) for step, plan in self.plans.items()}
-        return {f"{prefix}/observations": np.stack(self.observations), **plans}
+        return {
+            f"{prefix}/observations": np.stack(self.observations),
+            f"{prefix}/actions": np.stack(self.actions),
+            **plans,
+        }
 
 
 def evaluation_seeds(seed: int, episodes: int) -> list[int]:
@@ -95,6 +102,7 @@ def _run_batch(
         while records:
             actions = actor.act(observations)
             _keep_plans(records, actor.imagined, config)
+            _keep_actions(records, actions, config)
             result = session.step(actions)
             _check(result, environment)
             actor.observe(result.rewards)
@@ -125,6 +133,12 @@ def _keep_observations(
     for record, observation in zip(records, observations, strict=True):
         if record.episode < config.trajectories:
             record.observations.append(observation)
+
+
+def _keep_actions(records: list[EpisodeRecord], actions: NDArray[np.float32], config: EvaluationConfig) -> None:
+    for record, action in zip(records, actions, strict=True):
+        if record.episode < config.trajectories:
+            record.actions.append(action)
 
 
 def _keep_plans(records: list[EpisodeRecord], imagined: NDArray[np.float32] | None, config: EvaluationConfig) -> None:

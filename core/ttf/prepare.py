@@ -66,9 +66,26 @@ def load_data(recipe: Recipe, progress: Progress) -> Data:
     Raises:
         DataError: something about the data is wrong.
     """
+    source = open_source(recipe, progress)
+    return make_data(recipe, source, source.episodes())
+
+
+def open_source(recipe: Recipe, progress: Progress) -> DataSource:
+    """Open or collect the episodes.
+
+    Raises:
+        DataError: the data set is missing or cannot be made.
+    """
+    return recipe.data.build(seed=stream(data_seed(recipe), "data"), progress=progress)
+
+
+def make_data(recipe: Recipe, source: DataSource, episodes: Sequence[Episode]) -> Data:
+    """Check episodes of a source, make rows of them and hold some out.
+
+    Raises:
+        DataError: something about the episodes is wrong.
+    """
     config, seed = recipe.data, data_seed(recipe)
-    source = config.build(seed=stream(seed, "data"), progress=progress)
-    episodes = source.episodes()
     width, actions = check_episodes(episodes)
     goals, layout = take_apart(config, width, actions)
     rows = make_rows(episodes, layout, config, goals)

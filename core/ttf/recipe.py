@@ -155,11 +155,47 @@ def load(
     Raises:
         RecipeError: something is wrong; the message has a line for every problem, sorted by position.
     """
-    source = read_file(Path(path))
+    return _resolved(read_file(Path(path)), registry, overrides, options or {}, note)
+
+
+def load_section(
+    name: str,
+    slot: str,
+    fields: Mapping[str, object],
+    registry: Registry,
+    overrides: Iterable[str] = (),
+    note: Callable[[str], None] | None = None,
+) -> Recipe:
+    """A recipe of one section, checked as a file is; overrides may add others.
+
+    Args:
+        name: what the section was made from, for messages.
+        slot: the section, such as ``data``.
+        fields: its kind and what else it says.
+        registry: the installed components.
+        overrides: as for :func:`load`.
+        note: as for :func:`load`.
+
+    Raises:
+        RecipeError: something is wrong.
+    """
+    text = json.dumps({"name": slot, slot: fields})  # JSON is YAML
+    source = read_text(text, lambda line, column: Place(0, line, column, name))
+    return _resolved(source, registry, overrides, {}, note)
+
+
+def _resolved(
+    source: Source,
+    registry: Registry,
+    overrides: Iterable[str],
+    options: Mapping[str, object],
+    note: Callable[[str], None] | None,
+) -> Recipe:
+    """The recipe of a source with everything that the command line changes."""
     before, rank = kinds(source), 0
     for rank, override in enumerate(overrides, start=1):
         apply_override(source, override, rank)
-    for later, (name, value) in enumerate((options or {}).items(), start=rank + 1):
+    for later, (name, value) in enumerate(options.items(), start=rank + 1):
         apply_option(source, name, value, later)
     components = {slot: registry.components(slot) for slot in SLOTS}
     notes = drop_fields_of_other_kinds(source, before, components)

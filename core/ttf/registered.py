@@ -12,12 +12,11 @@ import gymnasium
 
 from ttf.errors import DataError, reason
 from ttf.fixed_goal import OPTION, FixedGoal
+from ttf.interfaces.data import EnvironmentSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
-
-    from ttf.interfaces.data import EnvironmentSpec
 
 #: Packages that register environments when they are imported.
 _PACKAGES = ("gymnasium_robotics",)
@@ -33,6 +32,17 @@ def registered_ids() -> AbstractSet[str]:
         with contextlib.suppress(ModuleNotFoundError), contextlib.redirect_stderr(io.StringIO()):
             importlib.import_module(package)
     return gymnasium.registry.keys()
+
+
+def merged(
+    identifier: str | None, options: Mapping[str, Any], recorded: EnvironmentSpec | None
+) -> EnvironmentSpec | None:
+    """The environment that a recipe names, with the data set's options where it is the data set's; None for none."""
+    if identifier is None and recorded is None:
+        return None
+    chosen = identifier or (recorded.id if recorded else "")
+    inherited = recorded.options if recorded and recorded.id == chosen else {}
+    return EnvironmentSpec(chosen, {**inherited, **options})
 
 
 def make(spec: EnvironmentSpec) -> gymnasium.Env[Any, Any]:

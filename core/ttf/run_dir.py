@@ -35,11 +35,12 @@ class RunDir:
     episodes.csv
     discretizer.json       per column: bins, dead bins, reconstruction error
     floor_plan.json        the world from above, where there is one
-    trajectories.safetensors  observations of some evaluation episodes and plans
+    trajectories.safetensors  observations and actions of some evaluation episodes, and plans
     result.json            the table of the run
     analyses/NAME.json     what an analysis found
     tensorboard/NAME/      event files of the model, a learner or a policy
     wandb.json, wandb/     the run's id for Weights & Biases, and what it keeps until it is uploaded
+    videos/POLICY-EPISODE.mp4  what an evaluation episode looked like
     report.html            what a person looks at
     tokens/                the tokenised data set, memory-mapped while training
     learned/NAME-KEY/      checkpoints of the critic and of baselines
@@ -76,12 +77,21 @@ class RunDir:
 
     @property
     def trajectories(self) -> Path:
-        """Observations of evaluation episodes and plans."""
+        """Observations and actions of evaluation episodes, and plans."""
         return self.path / "trajectories.safetensors"
 
     def tensorboard(self, name: str) -> Path:
         """Folder of the event files of the model, a learner or a policy."""
         return self.path / "tensorboard" / name.replace(" ", "-").replace(":", "-")
+
+    @property
+    def videos(self) -> Path:
+        """Folder of the videos."""
+        return self.path / "videos"
+
+    def video(self, policy: str, episode: int, form: str) -> Path:
+        """The video of an evaluation episode, ``form`` being ``mp4`` or ``gif``."""
+        return self.videos / f"{policy.replace(' ', '-').replace(':', '-').replace('/', '-')}-{episode}.{form}"
 
     @property
     def report(self) -> Path:
@@ -209,7 +219,7 @@ def write_lines(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def save_trajectories(run: RunDir, arrays: dict[str, NDArray[np.float32]]) -> None:
-    """Write the arrays ``POLICY/EPISODE/observations`` (T + 1, O) and ``POLICY/EPISODE/plan/STEP`` (H, O).
+    """Write the arrays ``POLICY/EPISODE/observations`` (T + 1, O), ``.../actions`` (T, A) and ``.../plan/STEP`` (H, O).
 
     Raises:
         ResourceError: the file cannot be written.

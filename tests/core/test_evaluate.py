@@ -129,7 +129,7 @@ def test_an_episode_that_ends_at_the_limit_is_not_cut_off() -> None:
 def test_plans_are_kept_with_the_step_they_were_made_at() -> None:
     records = run(LazyPolicy(imagine=True), CorridorEnvironment(limit=3))
     arrays = records[0].arrays("lazy")
-    assert sorted(arrays) == ["lazy/0/observations", "lazy/0/plan/0", "lazy/0/plan/1", "lazy/0/plan/2"]
+    assert sorted(arrays) == ["lazy/0/actions", "lazy/0/observations", *(f"lazy/0/plan/{step}" for step in range(3))]
     assert arrays["lazy/0/observations"].shape == (4, 2)
     for step in range(3):
         np.testing.assert_array_equal(arrays[f"lazy/0/plan/{step}"], [arrays["lazy/0/observations"][step]] * 2)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ttf.cli.report import html_reporter, open_run
+from ttf.cli.report import open_run, reporter_of
 from ttf.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def analyse(run: Path, kinds: tuple[str, ...], overrides: tuple[str, ...], devic
     from ttf.registry import load_registry
 
     registry = load_registry()
-    folder, reporter = open_run(run), html_reporter(registry)
+    folder, reporter = open_run(run), reporter_of(registry)
     for override in overrides:
         if not override.startswith(("analyses=", "analyses.")):
             message = f"--set {override}: of a finished run, only 'analyses' can be changed"

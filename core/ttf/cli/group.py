@@ -12,6 +12,7 @@ from ttf.cli.ablate import ablate
 from ttf.cli.analyse import analyse
 from ttf.cli.bench import bench
 from ttf.cli.components import components
+from ttf.cli.data import data
 from ttf.cli.doctor import doctor
 from ttf.cli.export import export
 from ttf.cli.new import new
@@ -101,6 +102,6 @@ def make_cli() -> click.Group:
         settings.debug = debug
 
     running = (run, ablate, trial, analyse, report, export, bench, stages)
-    for command in (*running, validate, components, schema, recipes, new, plugins, doctor):
+    for command in (*running, validate, data, components, schema, recipes, new, plugins, doctor):
         ttf.add_command(command)
     return ttf

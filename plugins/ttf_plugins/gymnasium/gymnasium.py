@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from ttf.errors import DataError, reason
-from ttf.interfaces.data import EnvironmentSpec
 from ttf.interfaces.environment import Environment, FloorPlan
-from ttf.registered import make
+from ttf.registered import make, merged
 from ttf.spaces import action_width, observation_width
 from ttf_plugins.gymnasium.floor import floor_plan
 from ttf_plugins.gymnasium.session import GymnasiumSession
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import gymnasium
     from gymnasium import spaces
 
-    from ttf.interfaces.data import DataSource
+    from ttf.interfaces.data import DataSource, EnvironmentSpec
     from ttf.observations import ObservationRule
     from ttf_plugins.gymnasium import GymnasiumConfig
 
@@ -34,13 +33,11 @@ def make_environment(config: GymnasiumConfig, source: DataSource) -> GymnasiumEn
 
 def _spec(config: GymnasiumConfig, source: DataSource) -> EnvironmentSpec:
     """Which environment: the recipe's, with the data set's options where it is the data set's."""
-    recorded = source.environment
-    identifier = config.id or (recorded.id if recorded else None)
-    if identifier is None:
+    spec = merged(config.id, config.options, source.environment)
+    if spec is None:
         message = f"data set {source.provenance.id!r} names no environment; set environment.id in the recipe"
         raise DataError(message)
-    inherited = recorded.options if recorded and recorded.id == identifier else {}
-    return EnvironmentSpec(identifier, {**inherited, **config.options})
+    return spec
 
 
 @final

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from ttf.errors import DataError
 from ttf.interfaces.environment import FloorPlan
 from ttf.run_dir import read_lines
+from ttf.trajectories import Trajectory, read_trajectories
 from ttf_plugins.html.documents import AnalysisInfo, DiscretizerInfo, EpisodeRecord, Metric, Result, RunInfo
-from ttf_plugins.html.trajectories import Trajectory, read_trajectories
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from jinja2 import Environment, StrictUndefined
 
+from ttf.floor import world
 from ttf.interfaces.reporter import Reporter
 from ttf.paper import page_style
 from ttf.run_dir import write_text
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from ttf.interfaces.environment import FloorPlan
     from ttf.paper import Picture
     from ttf.run_dir import RunDir
+    from ttf.trajectories import Trajectory
     from ttf_plugins.html.documents import PolicyResult
-    from ttf_plugins.html.trajectories import Trajectory
 
 EPISODES_LISTED = 1000
 
@@ -128,7 +129,7 @@ def _behaviour(contents: Contents) -> list[Picture]:
 def _from_above(
     contents: Contents, floor: FloorPlan, grouped: dict[str, list[Trajectory]], main: list[Trajectory]
 ) -> list[Picture]:
-    scene = maze.world(floor, contents.trajectories)
+    scene = world(floor, contents.trajectories)
     success = {(record.policy, record.episode): record.success for record in contents.episodes}
     drawn = [maze.behaviour_picture(scene, grouped, success)]
     if any(item.plans for item in main):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.lines import Line2D
 
-from ttf.errors import DataError
 from ttf.paper import EPISODES, INK, LIGHT_BLUE, RED, WIDTH, Picture, draw
 
 if TYPE_CHECKING:
@@ -19,56 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ttf.interfaces.environment import FloorPlan
-    from ttf_plugins.html.trajectories import Array, Trajectory
+    from ttf.floor import World
+    from ttf.trajectories import Trajectory
 
 SHOWN = 12
 PLANNED = 6
 PLANS = 12
-
-
-@dataclass(frozen=True)
-class World:
-    """The floor plan, and the part of it that is drawn."""
-
-    floor: FloorPlan
-    low: tuple[float, float]
-    high: tuple[float, float]
-
-    @property
-    def aspect(self) -> float:
-        """Height by width."""
-        return (self.high[1] - self.low[1]) / (self.high[0] - self.low[0])
-
-    def positions(self, rows: Array) -> Array:
-        """Positions (T, 2) of observations (T, O)."""
-        return rows[:, list(self.floor.position)]
-
-    def goal(self, item: Trajectory) -> Array | None:
-        """The goal (2,) of an episode, where it is known."""
-        if self.floor.goal is not None:
-            return item.observations[0, list(self.floor.goal)]
-        return None if self.floor.fixed_goal is None else np.array(self.floor.fixed_goal)
-
-
-def world(floor: FloorPlan, trajectories: Sequence[Trajectory]) -> World:
-    """The floor plan with limits that show all walls and trajectories.
-
-    Raises:
-        DataError: the floor plan names a column that the observations do not have.
-    """
-    columns = (*floor.position, *(floor.goal or ()))
-    for item in trajectories:
-        width = item.observations.shape[1]
-        if not all(0 <= column < width for column in columns):
-            message = f"floor_plan.json: columns {columns} of the observation; expected columns below {width}"
-            raise DataError(message)
-    cells = np.asarray(floor.walls, dtype=np.float64).reshape(-1, 2)
-    corners = [cells - floor.cell / 2, cells + floor.cell / 2]
-    paths = [item.observations[:, list(floor.position)] for item in trajectories]
-    points = np.concatenate([*corners, *paths])
-    low, high = points.min(axis=0), points.max(axis=0)
-    return World(floor, (low[0], low[1]), (high[0], high[1]))
 
 
 def behaviour_picture(
@@ -145,10 +99,7 @@ def _height(scene: World, count: int, columns: int) -> float:
 
 
 def _paint_walls(axes: Axes, scene: World) -> None:
-    half = scene.floor.cell / 2
-    corners = np.array([(-half, -half), (half, -half), (half, half), (-half, half)])
-    squares = [np.asarray(centre) + corners for centre in scene.floor.walls]
-    axes.add_collection(PolyCollection(squares, facecolors="#D9D9D9", edgecolors="#D9D9D9", linewidths=0.3))
+    axes.add_collection(PolyCollection(scene.walls, facecolors="#D9D9D9", edgecolors="#D9D9D9", linewidths=0.3))
     margin = 0.03 * (scene.high[0] - scene.low[0])
     axes.set(xlim=(scene.low[0] - margin, scene.high[0] + margin), ylim=(scene.low[1] - margin, scene.high[1] + margin))
     axes.set_aspect("equal")

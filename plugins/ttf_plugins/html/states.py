@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ttf_plugins.html.trajectories import Trajectory
+    from ttf.trajectories import Trajectory
 
 DIMENSIONS = 8
 PLANS = 16

@@ -26,6 +26,7 @@ COMMANDS = [
     "analyse",
     "bench",
     "components",
+    "data",
     "doctor",
     "export",
     "new",
@@ -121,7 +122,7 @@ def test_help_lists_every_command() -> None:
 
 
 @pytest.mark.usefixtures("builtin")
-@pytest.mark.parametrize("command", [*COMMANDS, "recipes list", "recipes show", "recipes copy"])
+@pytest.mark.parametrize("command", [*COMMANDS, "recipes list", "recipes show", "recipes copy", "data check"])
 def test_the_help_of_every_command_has_examples(command: str) -> None:
     text = output(*command.split(), "--help")
     assert f"  Examples:\n    ttf {command.split()[0]}" in text

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from ttf.floor import world
 from ttf.interfaces.environment import FloorPlan
 from ttf.paper import Picture
 from ttf.run_dir import RunDir, save_trajectories
+from ttf.trajectories import Trajectory, read_trajectories
 from ttf_plugins.html import bins, maze
 from ttf_plugins.html.contents import Contents, read_contents
 from ttf_plugins.html.documents import Column
 from ttf_plugins.html.html import pictures, planner
-from ttf_plugins.html.trajectories import Trajectory, read_trajectories
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,10 +38,10 @@ def walk(steps: int, plans: int = 0) -> Trajectory:
 
 def test_the_world_is_drawn_as_far_as_walls_and_trajectories_reach() -> None:
     floor = FloorPlan(walls=[(0.0, 0.0), (4.0, 1.0)], cell=1.0, position=(0, 1))
-    scene = maze.world(floor, [])
+    scene = world(floor, [])
     assert (scene.low, scene.high, scene.aspect) == ((-0.5, -0.5), (4.5, 1.5), 0.4)
     far = dataclasses.replace(walk(1), observations=np.array([[9, 0, 0], [0, -3, 0]], dtype=np.float32))
-    scene = maze.world(floor, [far])
+    scene = world(floor, [far])
     assert (scene.low, scene.high) == ((-0.5, -3.0), (9.0, 1.5))
 
 
@@ -49,7 +50,7 @@ def test_a_goal_that_is_always_there_is_drawn_at_its_place() -> None:
     fixed = FloorPlan(walls=[(0.0, 0.0)], cell=1.0, position=(0, 1), fixed_goal=(0.0, 0.0))
     neither = FloorPlan(walls=[(0.0, 0.0)], cell=1.0, position=(0, 1))
     first, second, third = (
-        svg(maze.behaviour_picture(maze.world(floor, []), {"a": [walk(3)]}, {})) for floor in (columns, fixed, neither)
+        svg(maze.behaviour_picture(world(floor, []), {"a": [walk(3)]}, {})) for floor in (columns, fixed, neither)
     )
     assert first == second  # the walk starts at the origin, and its goal columns say that too
     assert "<!-- goal -->" in second
@@ -113,7 +114,7 @@ def test_a_hundred_columns_fit_on_a_page(contents: Contents) -> None:
 def test_titles_and_legends_of_worlds_of_any_shape_lie_inside_the_picture(height: float, policies: int) -> None:
     floor = FloorPlan(walls=[(0.0, 0.0), (9.0, height)], cell=0.5, position=(0, 1))
     trajectories = {f"policy {i}": [dataclasses.replace(walk(1), policy=f"policy {i}")] for i in range(policies)}
-    page = svg(maze.behaviour_picture(maze.world(floor, []), trajectories, {}))
+    page = svg(maze.behaviour_picture(world(floor, []), trajectories, {}))
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', page)
     texts = re.findall(
         r'<!-- (policy \d+|start|end of .*) -->\s*<g [^>]*transform="translate\(([\d.-]+) ([\d.-]+)\)', page

@@ -1,4 +1,4 @@
-"""The trajectories of evaluation episodes, and the plans made on the way."""
+"""The trajectories of evaluation episodes, and the plans made on the way, as a run folder keeps them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-_KEY = re.compile(r"(?P<policy>.+)/(?P<episode>\d+)/(observations|plan/(?P<step>\d+))", re.DOTALL)
+_KEY = re.compile(r"(?P<policy>.+)/(?P<episode>\d+)/(?P<what>observations|actions|plan/(?P<step>\d+))", re.DOTALL)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Trajectory:
     """One evaluation episode of T steps."""
 
@@ -34,6 +34,9 @@ class Trajectory:
 
     plans: dict[int, Array] = field(default_factory=dict)
     """Planned observations (H, O) from the step on that is the key."""
+
+    actions: Array | None = None
+    """(T, A): what was done; None in runs of earlier versions."""
 
     def some_plans(self, count: int) -> list[tuple[int, Array]]:
         """At most ``count`` plans, evenly spread over the episode."""
@@ -48,11 +51,17 @@ def read_trajectories(file: Path) -> list[Trajectory]:
     Raises:
         DataError: the file is not safetensors, or an array is not (time, dimension).
     """
-    found: dict[tuple[str, int], Trajectory] = {}
-    for key, array in sorted(_load(file).items()):  # observations sort before the plans of the same episode
-        if match := _KEY.fullmatch(key):
-            _check_shape(file, key, array)
-            _place(found, match, array)
+    arrays = {match: array for key, array in sorted(_load(file).items()) if (match := _KEY.fullmatch(key))}
+    for match, array in arrays.items():
+        _check_shape(file, match[0], array)
+    found = {
+        _episode(match): Trajectory(*_episode(match), array)
+        for match, array in arrays.items()
+        if match["what"] == "observations"
+    }
+    for match, array in arrays.items():
+        if (trajectory := found.get(_episode(match))) is not None:
+            _add(trajectory, match, array)
     return sorted(found.values(), key=lambda item: (item.policy, item.episode))
 
 
@@ -70,11 +79,15 @@ def _check_shape(file: Path, key: str, array: Array) -> None:
         raise DataError(message)
 
 
-def _place(found: dict[tuple[str, int], Trajectory], match: re.Match[str], array: Array) -> None:
-    episode = match["policy"], int(match["episode"])
-    if match["step"] is None:
-        found[episode] = Trajectory(*episode, array)
-    elif episode in found and array.shape[1] == found[episode].observations.shape[1]:
+def _episode(match: re.Match[str]) -> tuple[str, int]:
+    return match["policy"], int(match["episode"])
+
+
+def _add(trajectory: Trajectory, match: re.Match[str], array: Array) -> None:
+    """Add actions that are as many as steps, or a plan of the same width."""
+    if match["what"] == "actions" and len(array) == len(trajectory.observations) - 1:
+        trajectory.actions = array
+    elif match["step"] is not None and array.shape[1] == trajectory.observations.shape[1]:
         expected = array[~np.isnan(array).any(axis=1)]  # without what is past the end
         if len(expected) > 0:
-            found[episode].plans[int(match["step"])] = expected
+            trajectory.plans[int(match["step"])] = expected
