@@ -22,7 +22,10 @@ _WORKS = "print('hello'); open({made!r}, 'w').write('done')"
 _FAILS = "import sys; print('Error: no such maze'); sys.exit(3)"
 _DIES = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 _HANGS = "import os, time; open({made!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-_GREEDY = "import time; held = bytearray(600 * 2**20); held[::4096] = b'1' * len(held[::4096]); time.sleep(600)"
+_GREEDY = "import time; held = bytearray(600 * 2**20); held[::4096] = b'1' * len(held[::4096]); time.sleep(5)"
+
+_LIMIT = 6.0
+"""Seconds that a job may take."""
 
 _WAIT = 60.0
 """Seconds within which a process must be there, or gone."""
@@ -39,8 +42,8 @@ class _StopError(Exception):
 def check_launcher(config: LauncherConfig) -> None:
     """Check everything the contract says of a launcher, with real processes.
 
-    It is asked to run five jobs: one that works, one that fails, one that is killed, one that never ends and one that
-    takes more memory than it may have. That takes some seconds.
+    It is asked to run jobs that work, fail, are killed, never end and take more memory than they may have. That takes
+    some seconds.
 
     Args:
         config: the component; its time limit and its memory are set here.
@@ -52,14 +55,16 @@ def check_launcher(config: LauncherConfig) -> None:
     with TemporaryDirectory() as folder:
         _check_outcomes(config, Path(folder))
     with TemporaryDirectory() as folder:
+        _check_memory(config, Path(folder))
+    with TemporaryDirectory() as folder:
         _check_interrupt(config, Path(folder))
     config.build().run([], _never)
 
 
 def _check_outcomes(config: LauncherConfig, folder: Path) -> None:
     """Every job has an outcome of its own, told once, here."""
-    limited = config.model_copy(update={"time_limit": 6 / 60, "memory": 0.4})
-    scripts = {"hangs": _HANGS, "dies": _DIES, "greedy": _GREEDY, "fails": _FAILS, "works": _WORKS}
+    limited = config.model_copy(update={"time_limit": _LIMIT / 60})
+    scripts = {"hangs": _HANGS, "dies": _DIES, "fails": _FAILS, "works": _WORKS}
     jobs = [_job(folder, name, script) for name, script in scripts.items()]
     outcomes: dict[str, str | None] = {}
 
@@ -77,12 +82,11 @@ def _check_outcomes(config: LauncherConfig, folder: Path) -> None:
         outcomes["works"] is None and _made(folder, "works").exists(),
         f"a job that works has failed: {outcomes['works']!r}; what happens to one must not reach another",
     )
-    require("hello" in jobs[4].log.read_text(), f"{jobs[4].log.name} lacks the job's output; send it there")
+    require("hello" in jobs[-1].log.read_text(), f"{jobs[-1].log.name} lacks the job's output; send it there")
     expected = {
         "fails": ("no such maze", "say what the log ends with, as ttf.processes.run_process does"),
         "dies": ("", "a job that is killed has failed"),
         "hangs": ("", "end a job at the time limit, as ttf.processes.run_process does"),
-        "greedy": ("", "end a job that takes more memory than it may, as ttf.processes.run_process does"),
     }
     for name, (words, advice) in expected.items():
         failure = outcomes[name]
@@ -91,6 +95,17 @@ def _check_outcomes(config: LauncherConfig, folder: Path) -> None:
             f"of the job that {name}, ended is told {failure!r}; {advice}, and in one line",
         )
     _check_gone(folder, "hangs", "run came back")
+
+
+def _check_memory(config: LauncherConfig, folder: Path) -> None:
+    """A job that takes too much memory has failed."""
+    outcomes: list[str | None] = []
+    limited = config.model_copy(update={"time_limit": None, "memory": 0.4})
+    limited.build().run([_job(folder, "greedy", _GREEDY)], lambda _, failure: outcomes.append(failure))
+    require(
+        outcomes and outcomes[0],
+        "a job that took more memory than it may has not failed; end it, as ttf.processes.run_process does",
+    )
 
 
 def _check_interrupt(config: LauncherConfig, folder: Path) -> None:
@@ -119,7 +134,10 @@ def _check_gone(folder: Path, name: str, when: str) -> None:
     until = time.monotonic() + _WAIT
     while _runs(number) and time.monotonic() < until:
         time.sleep(0.1)
-    require(not _runs(number), f"a job still runs after {when}; end all that run")
+    left = _runs(number)
+    if left:
+        psutil.Process(number).kill()
+    require(not left, f"a job still runs after {when}; end all that run")
 
 
 def _runs(number: int) -> bool:
