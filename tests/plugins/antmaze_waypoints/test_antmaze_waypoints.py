@@ -328,7 +328,7 @@ def test_the_behaviour_acts_from_any_observation_that_holds_what_it_needs(change
 
 
 def test_the_id_differs_with_everything_that_shapes_the_data_and_with_nothing_else() -> None:
-    shaping: list[dict[str, Any]] = [{"maze": "large"}, {"steps": 3001}, {"action_noise": 0.1}, {"patience": None}]
+    shaping: list[dict[str, Any]] = [{"maze": "large"}, {"steps": 3001}, {"action_noise": 0.1}, {"patience": 50}]
     reading: list[dict[str, Any]] = [{"discount": 0.9}, {"stride": 2}, {"observation_keys": ["observation"]}]
     ids = [dataset_id(_SMALL.model_copy(update=change), 0) for change in shaping]
     assert len({dataset_id(_SMALL, 0), dataset_id(_SMALL, 1), *ids}) == 2 + len(shaping)
