@@ -221,13 +221,16 @@ class Company:
         with suppress(RuntimeError):  # whoever held the store has ended
             self._store.compare_set(_FAILED, "", f"rank {self.rank} of {self.size}: {text}")
 
-    def failure(self) -> str:
-        """Why a process has ended, as far as it could say."""
-        self._lost = True
-        with _all_there():
+    def failure(self) -> str | None:
+        """Why a process has ended, if one has said so."""
+        with suppress(RuntimeError):
             if self._store.check([_FAILED]):
                 return str(self._store.get(_FAILED).decode())
-        return "another process of this training has ended; continue with --resume"
+        return None
+
+    def give_up(self) -> None:
+        """Wait for nobody any more: one of the others has gone."""
+        self._lost = True
 
     def _wait_for(self, *keys: str, seconds: float = float("inf")) -> str:
         """The first of some keys that is there. Signals are heeded while waiting."""

@@ -6,7 +6,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ttf.errors import Interrupted
+from ttf.errors import Interrupted, LostProcessError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +24,16 @@ class Interrupts:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within, the first signal waits for :meth:`check`; a second one still ends the run at once."""
+        """Within, the first signal waits for :meth:`check`; a second one still ends the run at once.
+
+        Once another process of a training has ended, signals are ignored.
+        """
         self._deferring = True
         try:
             yield
+        except LostProcessError:
+            self.ignore()
+            raise
         finally:
             self._deferring = False
         self.check()
@@ -48,7 +54,7 @@ class Interrupts:
             self._pending = code
 
     def ignore(self) -> None:
-        """Heed no signal any more: the run is ending for another reason, which is to be told."""
+        """Heed no signal any more: another process has ended, so the launcher ends this one, which is to say why."""
         self._ignoring = True
 
     @property

@@ -15,7 +15,7 @@ from safetensors.torch import save as save_tensors
 from ttf.checkpoint import Checkpoint
 from ttf.device import resolve_device
 from ttf.episodes import Windows
-from ttf.errors import DataError, LostProcessError, RecipeError, ResourceError
+from ttf.errors import DataError, Interrupted, LostProcessError, RecipeError, ResourceError
 from ttf.interrupts import handled
 from ttf.layout import Layout
 from ttf.recipe import dump, parse
@@ -110,11 +110,17 @@ def train(
     try:
         company.summon(trainer.device)
         with company.joined(trainer.device) as world:
-            _hand_over(trainer, recipe, world)
+            with interrupts.deferred():
+                _hand_over(trainer, recipe, world)
             trainer.run(progress, interrupts, world)
-    except LostProcessError as error:
-        interrupts.ignore()  # the launcher now ends those that are left, which is no news
-        raise ResourceError(company.failure()) from error
+    except (LostProcessError, Interrupted) as error:
+        reason = company.failure()
+        if reason is None and isinstance(error, Interrupted):
+            raise
+        interrupts.ignore()
+        company.give_up()
+        message = reason or "another process of this training has ended; continue with --resume"
+        raise ResourceError(message) from error
 
 
 def follow(company: Company) -> bool:

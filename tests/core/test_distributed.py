@@ -13,13 +13,13 @@ from tests.core.toys import Quiet, tiny_recipe
 from torch.distributed import HashStore  # type: ignore[attr-defined]  # it does not say that it exports it
 
 from ttf.distributed import POLL, Company, World
-from ttf.errors import DataError, Interrupted, RecipeError, ResourceError, TtfError
+from ttf.errors import DataError, Interrupted, LostProcessError, RecipeError, ResourceError, TtfError
 from ttf.interrupts import Interrupts
 from ttf.sections import TrainingConfig
 from ttf.together import first_device, train
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
@@ -82,7 +82,7 @@ def test_the_first_process_ends_after_the_others_unless_one_has_gone(monkeypatch
     second.leave()
     thread.join()
     first, second = companies(2)
-    first.failure()
+    first.give_up()
     first.dismiss(6)
     assert second.dismissed(otherwise=1) == 6
 
@@ -99,18 +99,37 @@ def test_the_first_process_says_what_the_first_to_fail_had_to_say(tmp_path: Path
         train(trainer(tmp_path, [], config()), tiny_recipe(), first, Quiet(), Interrupts())
 
 
-def test_a_process_that_could_not_say_why_it_ended_is_told_of_all_the_same() -> None:
-    assert companies(2)[0].failure() == "another process of this training has ended; continue with --resume"
+def gone(*_: object) -> None:
+    raise LostProcessError
 
 
-def test_signals_are_no_news_once_another_process_has_ended(tmp_path: Path) -> None:
+def interrupted(*_: object) -> None:
+    raise Interrupted(143)
+
+
+@pytest.mark.parametrize(
+    ("happens", "reason", "expected"),
+    [
+        (gone, "no GPU", ResourceError("rank 1 of 2: no GPU")),
+        (gone, "", ResourceError("another process of this training has ended; continue with --resume")),
+        (interrupted, "no GPU", ResourceError("rank 1 of 2: no GPU")),  # the launcher was faster
+        (interrupted, "", Interrupted(143)),
+    ],
+)
+def test_that_another_process_has_gone_is_told_and_a_signal_only_if_none_has(
+    happens: Callable[..., None],
+    reason: str,
+    expected: BaseException,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     first, second = companies(2)
-    second.fail("out of memory")
-    interrupts = Interrupts()
-    with pytest.raises(ResourceError):
-        train(trainer(tmp_path, [], config()), tiny_recipe(), first, Quiet(), interrupts)
-    interrupts.handle(15, None)
-    interrupts.check()
+    monkeypatch.setattr(first, "summon", happens)
+    if reason:
+        second.fail(reason)
+    with pytest.raises(type(expected)) as raised:
+        train(trainer(tmp_path, [], config()), tiny_recipe(), first, Quiet(), Interrupts())
+    assert str(raised.value) == str(expected)
 
 
 def test_what_is_trained_already_needs_nobody(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from ttf.errors import Interrupted
+from ttf.errors import Interrupted, LostProcessError
 from ttf.interrupts import Interrupts, handled
 
 CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
@@ -68,6 +68,31 @@ def test_after_a_deferred_block_signals_end_the_run_at_once_again() -> None:
     interrupts.check()
     with pytest.raises(Interrupted):
         interrupts.handle(signal.SIGINT, None)
+
+
+def test_once_another_process_has_gone_signals_are_no_news() -> None:
+    before = [signal.getsignal(number) for number, _ in CODES]
+    try:
+        with pytest.raises(LostProcessError), handled() as interrupts, interrupts.deferred():
+            raise LostProcessError
+        os.kill(os.getpid(), signal.SIGTERM)
+        interrupts.handle(signal.SIGTERM, None)
+        interrupts.check()
+    finally:
+        for (number, _), handler in zip(CODES, before, strict=True):
+            signal.signal(number, handler)
+
+
+def test_a_signal_of_another_process_waits_as_one_of_this_one_does() -> None:
+    interrupts = Interrupts()
+    interrupts.remember(0)
+    assert (interrupts.pending, interrupts.code) == (False, 0)
+    interrupts.remember(130)
+    assert (interrupts.pending, interrupts.code) == (True, 130)
+    interrupts.remember(0)
+    with pytest.raises(Interrupted) as error:
+        interrupts.check()
+    assert error.value.exit_code == 130
 
 
 def test_handlers_are_put_back() -> None:
