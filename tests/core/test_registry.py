@@ -59,7 +59,7 @@ def test_the_built_in_plugins_are_all_loaded_and_found_by_slot_and_kind() -> Non
     registry = load_registry()
     mine = [plugin for plugin in registry.plugins if plugin.distribution == "trajectory-transformer"]
     assert {plugin.state for plugin in mine} == {"loaded"}
-    assert len(mine) == 24
+    assert len(mine) == 28
     assert registry.kinds("discretizer") == ["quantile", "uniform"]
     assert issubclass(registry.components("reporters")["html"], ReporterConfig)
 
