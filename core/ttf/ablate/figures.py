@@ -31,9 +31,18 @@ def pictures(comparison: Comparison, study: Study, folder: StudyDir) -> list[Pic
     drawn = [intervals_picture(comparison)]
     if len(np.unique(np.concatenate([cell.scores.ravel() for cell in comparison.cells]))) > _BINARY:
         drawn.append(profiles_picture(comparison))
-    curves = {cell.name: _losses(cell, study, folder) for cell in comparison.cells}
-    curves = {name: seeds for name, seeds in curves.items() if any(len(points) for points in seeds)}
+    curves = learning_curves(comparison, study, folder)
     return [*drawn, curves_picture(curves)] if curves else drawn
+
+
+def learning_curves(comparison: Comparison, study: Study, folder: StudyDir) -> dict[str, list[list[tuple[int, float]]]]:
+    """Update and loss of every seed, by a label for the cells that share these models."""
+    curves = {cell.name: _losses(cell, study, folder) for cell in comparison.cells}
+    cells: dict[str, list[str]] = {}
+    for name, seeds in curves.items():
+        if seeds:
+            cells.setdefault(repr(seeds), []).append(name)
+    return {f"{first} and {len(others)} more" if others else first: curves[first] for first, *others in cells.values()}
 
 
 def intervals_picture(comparison: Comparison) -> Picture:
@@ -93,8 +102,9 @@ def curves_picture(curves: dict[str, list[list[tuple[int, float]]]]) -> Picture:
         figure.legend(loc="outside right upper")
 
     caption = (
-        "Loss of held-out episodes, or of training where none are held out, a line for every seed. Losses of different "
-        "discretizers and of different numbers of bins cannot be compared."
+        "Loss of held-out episodes, or of training where none are held out, a line for every seed. Cells that "
+        "share a model share its line. Losses of different discretizers and of different numbers of bins cannot be "
+        "compared."
     )
     return Picture("Learning curves", caption, draw(WIDTH, 2.8, paint))
 

@@ -11,6 +11,7 @@ import torch
 from tests.core.toys import Quiet, tiny_recipe
 
 from ttf.ablate.comparison import CellResult, Comparison, Cost, compare
+from ttf.ablate.figures import learning_curves
 from ttf.ablate.launching import launch, missing
 from ttf.ablate.page import render
 from ttf.ablate.study import Study, Trial
@@ -161,6 +162,7 @@ def test_the_page_shows_every_cell_and_the_same_contents_give_the_same_page(
     for cell in SWAPS:
         assert f">{cell}</th>" in page
     assert page.count("<figure>") >= 2
+    assert list(learning_curves(comparison, study, folder)) == ["as given and 1 more", "discretizer=uniform"]
     assert "report.html" not in page, "there are no reports of single runs here"
     json.dumps(comparison.as_json(), allow_nan=False)
 
