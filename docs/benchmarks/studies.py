@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGES = Path(__file__).parent / "studies"
 RESULT = re.compile(r"(?<=<!-- result -->\n).*?(?=<!-- /result -->)", re.DOTALL)
-SHOWN = ("cell", "IQM", "mean", "difference", "P(improved)", "training", "acting")
+SHOWN = ("cell", "mean", "difference", "P(improved)", "training", "acting")
 
 
 def result(comparison: Comparison, study: Study, folder: StudyDir) -> Iterator[str]:
@@ -37,8 +37,8 @@ def result(comparison: Comparison, study: Study, folder: StudyDir) -> Iterator[s
     cells = comparison.cells
     seeds, episodes = cells[0].scores.shape
     used = f"Python {run['machine']['python']}, torch {run['versions']['torch']}"
-    yield f"{len(cells)} cells, {seeds} seeds of {episodes} episodes each; success in per cent. One thread of an"
-    yield f"{run['machine']['processor']}, {used}.\n"
+    yield f"{len(cells)} cells, {seeds} seeds of {episodes} episodes each; success in per cent. Two trials at once"
+    yield f"on two cores of an {run['machine']['processor']}, {used}. Times are of all seeds, shared training in full.\n"
     columns = [HEADINGS.index(name) - 1 for name in SHOWN[1:]]
     yield f"| {' | '.join(SHOWN)} |\n|{' --- |' * len(SHOWN)}"
     for row in rows(comparison):
