@@ -38,7 +38,7 @@ def result(comparison: Comparison, study: Study, folder: StudyDir) -> Iterator[s
     seeds, episodes = cells[0].scores.shape
     used = f"Python {run['machine']['python']}, torch {run['versions']['torch']}"
     yield f"{len(cells)} cells, {seeds} seeds of {episodes} episodes each; success in per cent. Two trials at once"
-    yield f"on two cores of an {run['machine']['processor']}, {used}. Times are of all seeds, shared training in full.\n"
+    yield f"on two cores of an {run['machine']['processor']}, {used}. Times of all seeds, shared training in full.\n"
     columns = [HEADINGS.index(name) - 1 for name in SHOWN[1:]]
     yield f"| {' | '.join(SHOWN)} |\n|{' --- |' * len(SHOWN)}"
     for row in rows(comparison):
