@@ -53,13 +53,15 @@ def intervals_picture(comparison: Comparison) -> Picture:
 
     def paint(figure: Figure) -> None:
         for axes, (field, label) in zip(figure.subplots(1, 3, sharey=True), panels, strict=True):
+            axes.use_sticky_edges = False  # bars begin beside the axis
             for place, cell in enumerate(cells):
                 _bar(axes, place, getattr(cell.aggregates, field), _colour(place))
             if base is not None:
                 axes.axvline(getattr(base.aggregates, field).estimate, color=GREY, linewidth=0.8, zorder=0)
             axes.set_yticks(range(len(cells)), [cell.name for cell in cells])
             axes.set_ylim(len(cells) - 0.5, -0.5)
-            axes.set_xlabel(f"{label} of the {comparison.metric}")
+            axes.set_title(label)
+            axes.set_xlabel(comparison.metric)
             axes.grid(axis="y", visible=False)
 
     caption = (
