@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ttf.aggregate import Aggregates, aggregates, paired_difference, probability_of_improvement
+from ttf.errors import DataError
 from ttf.run_dir import read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,7 +51,7 @@ class CellResult:
     """Those that have finished."""
 
     scores: NDArray[np.float64]
-    """(S, E): a row for every seed, a column for every episode."""
+    """(S, E): a row for every seed, a column for every episode, the same ones for all cells."""
 
     aggregates: Aggregates
     difference: Interval | None
@@ -109,61 +110,79 @@ class Comparison:
 
 
 def compare(study: Study, folder: StudyDir) -> Comparison:
-    """Compare what has finished.
+    """Compare what has finished, in the episodes that all of it has acted in.
 
     Raises:
-        DataError: a file of a run is malformed.
+        DataError: a file of a run is malformed, or runs have no episode in common.
     """
-    finished = {name: _finished(trials, folder) for name, trials in study.cells.items()}
+    finished = {name: trials for name, trials in _finished(study, folder) if trials}
+    records = {name: {trial.seed: _episodes(folder.run(trial)) for trial in finished[name]} for name in finished}
+    shared = _shared([by_seed for trials in records.values() for by_seed in trials.values()], folder)
     episodes = {
-        name: {trial.seed: _episodes(folder.run(trial)) for trial in trials} for name, trials in finished.items()
+        name: {seed: [by_seed[number] for number in shared] for seed, by_seed in trials.items()}
+        for name, trials in records.items()
     }
-    every = [record for seeds in episodes.values() for records in seeds.values() for record in records]
+    every = [record for trials in episodes.values() for rows in trials.values() for record in rows]
     metric = "success" if every and all(record["success"] is not None for record in every) else "return"
-    base = study.base
     scores = {
-        name: {seed: [float(record[metric]) for record in records] for seed, records in seeds.items()}
-        for name, seeds in episodes.items()
+        name: {seed: [float(record[metric]) for record in rows] for seed, rows in trials.items()}
+        for name, trials in episodes.items()
     }
+    base = study.base
     cells = [
-        _result(name, finished[name], episodes[name], scores[name], scores[base] if name != base else {}, folder)
-        for name in study.cells
-        if finished[name]
+        _result(name, _policy(records[name]), trials, scores[name], {} if name == base else scores.get(base, {}), folder)
+        for name, trials in finished.items()
     ]
     return Comparison(study.recipe.name, base, metric, cells, dict(folder.read("failures")))
 
 
 def _result(
     name: str,
+    policy: str,
     trials: Sequence[Trial],
-    episodes: Mapping[int, Sequence[Mapping[str, Any]]],
     scores: Mapping[int, list[float]],
     base: Mapping[int, list[float]],
     folder: StudyDir,
 ) -> CellResult:
     matrix = np.array([scores[seed] for seed in scores])
-    shared = [seed for seed in scores if seed in base]
-    mine, theirs = (np.array([rows[seed] for seed in shared]) for rows in (scores, base))
+    paired = [seed for seed in scores if seed in base]
+    mine, theirs = (np.array([rows[seed] for seed in paired]) for rows in (scores, base))
     return CellResult(
         name,
-        next(iter(episodes.values()))[0]["policy"],
+        policy,
         [trial.seed for trial in trials],
         matrix,
         aggregates(matrix, _SEED),
-        paired_difference(mine, theirs, _SEED) if shared else None,
-        probability_of_improvement(mine, theirs, _SEED) if shared else None,
+        paired_difference(mine, theirs, _SEED) if paired else None,
+        probability_of_improvement(mine, theirs, _SEED) if paired else None,
         _cost([folder.run(trial) for trial in trials]),
     )
 
 
-def _finished(trials: Sequence[Trial], folder: StudyDir) -> list[Trial]:
-    return [trial for trial in trials if (folder.run(trial).read("run") or {}).get("finished")]
+def _finished(study: Study, folder: StudyDir) -> Iterator[tuple[str, list[Trial]]]:
+    """Every cell with its trials that have finished."""
+    for name, trials in study.cells.items():
+        yield name, [trial for trial in trials if (folder.run(trial).read("run") or {}).get("finished")]
 
 
-def _episodes(run: RunDir) -> list[dict[str, Any]]:
-    """The episodes of a run's planner, or of its first baseline where it plans nothing."""
+def _episodes(run: RunDir) -> dict[int, Mapping[str, Any]]:
+    """By their seeds, the episodes of a run's planner, or of its first baseline where it plans nothing."""
     records = list(read_lines(run.episodes))
-    return [record for record in records if record["policy"] == records[0]["policy"]]
+    return {record["seed"]: record for record in records if record["policy"] == records[0]["policy"]}
+
+
+def _shared(runs: Sequence[Mapping[int, Any]], folder: StudyDir) -> list[int]:
+    """The seeds of the episodes that all runs have, in the order of the first."""
+    shared = [seed for seed in runs[0] if all(seed in run for run in runs)] if runs else []
+    if runs and not shared:
+        message = f"{folder.path}: the runs have no episode in common, so they cannot be compared"
+        raise DataError(message)
+    return shared
+
+
+def _policy(trials: Mapping[int, Mapping[int, Mapping[str, Any]]]) -> str:
+    first = next(iter(trials.values()))
+    return str(next(iter(first.values()))["policy"])
 
 
 def _cost(runs: Sequence[RunDir]) -> Cost:

@@ -98,7 +98,7 @@ def load_study(
                 note(f"{cell.name}: {text}")
             told.add(text)
 
-        changes = [*overrides, *fixed, *cell.overrides]
+        changes = [*overrides, *cell.overrides, *fixed]
         try:
             return [Trial(cell.name, n, load(path, registry, changes, {"seed": n}, once)) for n in numbers]
         except RecipeError as error:

@@ -17,8 +17,15 @@ AS_GIVEN = "as given"
 """The name of the cell in which nothing is swapped."""
 
 
-_FIXED = ("name", "seed", "study", "launcher")
-"""What is no part of what is compared."""
+_EPISODES = "cells are compared in the same episodes; change it for all of them with --set"
+
+_FIXED = {
+    **dict.fromkeys(("name", "study", "launcher"), "it is no part of what is compared"),
+    "data.seed": "cells learn from the same data; change it for all of them with --set",
+    "seed": "--seeds says how many seeds they are trained with",
+    **dict.fromkeys(("environment", "evaluation", "reporters"), _EPISODES),
+}
+"""What is the same in all cells, and why."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ def grid(swaps: Iterable[str], variants: Mapping[str, Sequence[str]]) -> list[Ce
         variants: one more swap; under each name the overrides that it consists of.
 
     Raises:
-        RecipeError: a swap is malformed, or names what another one swaps too.
+        RecipeError: a swap is malformed, or names what another one swaps too or what is the same in all cells.
     """
     axes: dict[str, list[Choice]] = {}
     for text in swaps:
@@ -55,6 +62,9 @@ def grid(swaps: Iterable[str], variants: Mapping[str, Sequence[str]]) -> list[Ce
             message = f"--swap {text}: {path} is swapped twice; put all values into one swap"
             raise RecipeError(message)
         axes[path] = choices
+    for name, overrides in variants.items():
+        for override in overrides:
+            _refuse_fixed(f"variant {name!r}: {override}", override.partition("=")[0].strip())
     if variants:
         axes[""] = [Choice(name, tuple(overrides)) for name, overrides in variants.items()]
     return [_cell(choices) for choices in product(*axes.values())] if axes else []
@@ -74,13 +84,18 @@ def _parsed(text: str) -> tuple[str, list[Choice]]:
     if not values:
         message = f"--swap {text}: must be written as slot=kind,kind or field=value,value"
         raise RecipeError(message)
-    if path.partition(".")[0] in _FIXED:
-        message = f"--swap {text}: {path} is the same in all cells; --seeds says how many seeds they are trained with"
-        raise RecipeError(message)
+    _refuse_fixed(f"--swap {text}", path)
     if len({*values}) < len(values):
         message = f"--swap {text}: a value is given twice"
         raise RecipeError(message)
     return path, [Choice(f"{path}={value}", (f"{_target(path, value)}={value}",)) for value in values]
+
+
+def _refuse_fixed(label: str, path: str) -> None:
+    why = _FIXED.get(path) or _FIXED.get(path.partition(".")[0])
+    if why is not None:
+        message = f"{label}: {path} is the same in all cells: {why}"
+        raise RecipeError(message)
 
 
 def _target(path: str, value: str) -> str:

@@ -19,9 +19,9 @@ from ttf.ablate.study_dir import StudyDir, create_study, newest_study
 from ttf.ablate.table import HEADINGS, rows
 from ttf.aggregate import Aggregates, aggregates, paired_difference, probability_of_improvement
 from ttf.assemble import run_in
-from ttf.errors import RecipeError
+from ttf.errors import DataError, RecipeError
 from ttf.interfaces.launcher import Job, Launcher
-from ttf.run_dir import RunDir, read_lines
+from ttf.run_dir import RunDir, read_lines, write_lines
 from ttf.sections import EvaluationConfig
 from ttf.stages import Stages
 from ttf.statistics import Interval
@@ -124,6 +124,28 @@ def test_what_is_compared_is_what_the_episodes_say(done: tuple[Study, StudyDir, 
         assert cell.cost.training > 0
     wide, given = comparison.cells[1], comparison.cells[0]
     assert wide.cost.training == given.cost.training, "whoever has trained it"
+
+
+def test_episodes_are_paired_by_their_seeds_and_those_that_some_run_lacks_are_left_out(tmp_path: Path) -> None:
+    study = tiny_study({"as given": {}, "same": {}})
+    folder = create_study(tmp_path, study)
+    launch(study, folder, HereLauncher(study, tmp_path), tmp_path, Quiet())
+    for cell, trials in study.cells.items():
+        for trial in trials:
+            file = folder.run(trial).episodes
+            lines = [line for line in read_lines(file) if line["policy"] == "beam_search"]
+            for place, line in enumerate(lines):
+                line |= {"return": float(line["seed"] % 1000), "success": None, "episode": place}
+            write_lines(file, lines if cell == "as given" else lines[:0:-1])
+    given, same = compare(study, folder).cells
+    assert given.scores.shape == same.scores.shape == (2, 4)
+    np.testing.assert_array_equal(given.scores, same.scores)
+    assert same.difference is not None
+    assert same.difference.estimate == 0
+
+    write_lines(folder.run(study.cells["same"][0]).episodes, [])
+    with pytest.raises(DataError, match="the runs have no episode in common"):
+        compare(study, folder)
 
 
 def test_only_what_is_missing_runs_when_a_study_goes_on(tmp_path: Path) -> None:

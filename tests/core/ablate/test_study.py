@@ -49,6 +49,8 @@ def test_all_trials_have_the_data_and_the_episodes_of_the_recipe(builtin_registr
         for trial in study(builtin_registry, "decoder.beam_width=2,4", overrides=overrides).trials:
             assert trial.recipe.evaluation is not None
             assert (trial.recipe.data.seed, trial.recipe.evaluation.seed) == (data, episodes)
+    swapped = study(builtin_registry, "data={kind: pointmaze_waypoints, maze: open},{kind: pointmaze_waypoints}")
+    assert {trial.recipe.data.seed for trial in swapped.trials} == {0}, "a whole section too"
 
 
 def test_the_recipe_as_given_is_a_cell_though_no_swap_names_it(builtin_registry: Registry) -> None:

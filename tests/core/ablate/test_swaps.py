@@ -54,10 +54,24 @@ def test_a_list_of_values_is_split_where_nothing_is_open(text: str, values: list
         (["decoder.beam_width="], "--swap decoder.beam_width=: must be written as"),
         (["decoder.beam_width=8,8"], "--swap decoder.beam_width=8,8: a value is given twice"),
         (["a=1,2", "a=3"], "--swap a=3: a is swapped twice; put all values into one swap"),
-        (["seed=1,2"], "--swap seed=1,2: seed is the same in all cells; --seeds says how many"),
+        (["seed=1,2"], "--swap seed=1,2: seed is the same in all cells: --seeds says how many"),
+        (["data.seed=1,2"], "--swap data.seed=1,2: data.seed is the same in all cells: cells learn from the same data"),
+        (["launcher=local,ray"], "--swap launcher=local,ray: launcher is the same in all cells: it is no part of"),
+        *(
+            ([f"{path}=1,2"], f"--swap {path}=1,2: {path} is the same in all cells: cells are compared in the same")
+            for path in ("evaluation.episodes", "evaluation.seed", "evaluation", "environment.id", "reporters.0.kind")
+        ),
     ],
 )
 def test_what_is_no_swap_is_refused(swaps: list[str], message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         grid(swaps, {})
     assert str(caught.value).startswith(message)
+
+
+def test_a_variant_cannot_change_which_episodes_are_compared() -> None:
+    with pytest.raises(RecipeError) as caught:
+        grid([], {"plain": [], "long": ["decoder.horizon=9", "evaluation.max_steps=9"]})
+    assert str(caught.value).startswith(
+        "variant 'long': evaluation.max_steps=9: evaluation.max_steps is the same in all cells: cells are compared in"
+    )

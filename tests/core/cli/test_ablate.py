@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 SMOKE = str(Path(__file__).parents[3] / "recipes" / "smoke" / "pointmaze_beam_search.yaml")
 ABLATE = ("ablate", SMOKE, "--set", "reporters=[{kind: html}]", "--set", "launcher={kind: local, slots: 2}")
-SWAPS = ("--swap", "decoder.beam_width=2,3", "--swap", "environment.id=PointMaze_Open-v3,NoSuchMaze-v3", "--seeds", "1")
+DATA = "data=pointmaze_waypoints,{kind: minari, dataset: no/such-v0, download: false}"
+SWAPS = ("--swap", "decoder.beam_width=2,3", "--swap", DATA, "--seeds", "1")
 
 
 def test_a_study_runs_says_what_has_failed_and_goes_on(
@@ -26,19 +27,18 @@ def test_a_study_runs_says_what_has_failed_and_goes_on(
     options = (*SWAPS, "--runs-dir", str(runs))
 
     assert run_cli((*ABLATE, *options, "--dry-run")) == 0
-    assert "5 trials; 1 parts to train, of 5 that they need" in capsys.readouterr().out
+    assert "4 trials; 2 parts to train, of 4 that they need" in capsys.readouterr().out
     assert not runs.exists()
 
     assert run_cli((*ABLATE, *options)) == 6
     out, err = capsys.readouterr()
-    assert "2 of 5 trials have failed" in err.splitlines()[-1]
-    assert "NoSuchMaze" in err.splitlines()[-1]
+    assert "2 of 4 trials have failed" in err.splitlines()[-1]
+    assert "no/such-v0" in err.splitlines()[-1]
     folder = next((runs / "studies" / "smoke_pointmaze_beam_search").iterdir())
     comparison = json.loads((folder / "comparison.json").read_text())
     assert [cell["name"] for cell in comparison["cells"]] == [
-        "as given",
-        "decoder.beam_width=2, environment.id=PointMaze_Open-v3",
-        "decoder.beam_width=3, environment.id=PointMaze_Open-v3",
+        "decoder.beam_width=2, data=pointmaze_waypoints",
+        "decoder.beam_width=3, data=pointmaze_waypoints",
     ]
     assert len(comparison["failures"]) == 2
     assert str(folder / "comparison.html") in out
@@ -46,14 +46,14 @@ def test_a_study_runs_says_what_has_failed_and_goes_on(
     assert len(list((runs / ".stages").glob("model-*/stage.json"))) == 1, "one model for all"
 
     before = {file: file.read_text() for file in folder.glob("cells/*/*/result.json")}
-    assert len(before) == 3
+    assert len(before) == 2
     assert run_cli((*ABLATE, *options, "--resume")) == 6
     finished = {file: file.stat().st_mtime for file in before}
-    assert max(finished.values()) < min(log.stat().st_mtime for log in folder.glob("logs/*NoSuch*/*.log"))
+    assert max(finished.values()) < min(log.stat().st_mtime for log in folder.glob("logs/*no-such*/*.log"))
     assert len(list((runs / "studies" / "smoke_pointmaze_beam_search").iterdir())) == 1
 
     assert run_cli((*ABLATE, *options, "--dry-run")) == 0
-    assert "0 parts to train, of 5 that they need" in capsys.readouterr().out
+    assert "1 parts to train, of 4 that they need" in capsys.readouterr().out
 
 
 def test_a_swap_that_is_wrong_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
