@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import stats
 
-from ttf.statistics import Interval
+from ttf.statistics import Interval, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 """Bootstrap samples of an interval."""
+
+FEWEST_SEEDS = 3
+"""With fewer there is no interval."""
 
 _AT_ONCE = 2**22
 """Numbers held at once while resampling."""
@@ -43,9 +46,17 @@ class Aggregates(NamedTuple):
     """Median over the episodes of their means over the seeds."""
 
 
-def aggregates(scores: Scores, seed: int) -> Aggregates:
-    """Aggregates of scores (S, E), with bootstrap intervals drawn from a seed."""
-    return Aggregates(*(_interval(statistic, (scores,), seed) for statistic in (_iqm, _mean, _median)))
+def aggregates(scores: Scores, seed: int, *, success: bool = False) -> Aggregates:
+    """Aggregates of scores (S, E), with bootstrap intervals drawn from a seed.
+
+    Where all episodes succeed or all fail, which is to be told from returns that happen to be 1 or 0, nothing that is
+    drawn differs; the mean then has the Wilson interval of E episodes, as if all seeds were one.
+    """
+    iqm, mean, median = (_interval(statistic, (scores,), seed) for statistic in (_iqm, _mean, _median))
+    if success and len(scores) >= FEWEST_SEEDS and mean.estimate in {0.0, 1.0}:
+        episodes = scores.shape[1]
+        mean = wilson(round(mean.estimate * episodes), episodes)
+    return Aggregates(iqm, mean, median)
 
 
 def paired_difference(scores: Scores, base: Scores, seed: int) -> Interval:
@@ -90,12 +101,14 @@ def _improvement(scores: Scores, base: Scores) -> Scores:
 
 
 def _interval(statistic: Callable[..., Scores], matrices: tuple[Scores, ...], seed: int) -> Interval:
-    """A statistic of matrices with its 95 % percentile interval; a single score has none."""
+    """A statistic of matrices with its 95 % percentile interval, if there are seeds for it and draws differ."""
     estimate = float(statistic(*matrices))
-    if all(matrix.size == 1 for matrix in matrices):
+    if min(len(matrix) for matrix in matrices) < FEWEST_SEEDS:
         return Interval(estimate, None, None)
     resampled = np.concatenate([statistic(*drawn) for drawn in _drawn(matrices, np.random.default_rng(seed))])
     low, high = np.percentile(resampled, [2.5, 97.5])
+    if np.isclose(low, high, rtol=1e-9, atol=1e-12):
+        return Interval(estimate, None, None)
     return Interval(estimate, float(low), float(high))
 
 

@@ -26,7 +26,8 @@ def test_point_estimates_are_those_of_rliable(case: dict[str, Any]) -> None:
 def test_a_paired_difference_is_that_of_the_same_seeds_and_episodes() -> None:
     base = np.random.default_rng(0).normal(0, 100, size=(5, 50))
     found = paired_difference(base + 1, base, seed=0)
-    assert found == pytest.approx((1, 1, 1))
+    assert found.estimate == pytest.approx(1)
+    assert found[1:] == (None, None), "nothing that is drawn differs"
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
@@ -48,17 +49,28 @@ def test_an_interval_is_wider_where_seeds_differ_than_where_episodes_do() -> Non
     assert widths[0] > 2 * widths[1]
 
 
-def test_a_single_seed_has_intervals_about_its_episodes_and_a_single_score_has_none() -> None:
-    found = aggregates(np.array([[0.0, 1.0, 2.0, 3.0]]), seed=0)
-    assert found.mean.low is not None
-    assert found.mean.low < 1.5
-    assert aggregates(np.array([[2.0]]), seed=0).iqm == (2.0, None, None)
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_fewer_than_three_seeds_have_no_intervals(seeds: int) -> None:
+    scores = np.random.default_rng(0).normal(size=(seeds, 20))
+    found = [*aggregates(scores, seed=0), paired_difference(scores, scores**2, seed=0)]
+    found.append(probability_of_improvement(scores, scores**2, seed=0))
+    assert {interval.low is not None and interval.high is not None for interval in found} == {seeds == 3}
+
+
+@pytest.mark.parametrize(("outcome", "low", "high"), [(0.0, 0.0, 0.0713), (1.0, 0.9287, 1.0)])
+def test_successes_that_are_all_alike_are_no_certainty(outcome: float, low: float, high: float) -> None:
+    scores = np.full((5, 50), outcome)
+    found = aggregates(scores, seed=0, success=True)
+    assert found.mean == pytest.approx((outcome, low, high), abs=1e-4)
+    assert found.iqm == found.median == (outcome, None, None)
+    assert aggregates(scores, seed=0).mean == (outcome, None, None), "returns know no bounds"
+    assert aggregates(scores[:2], seed=0, success=True).mean == (outcome, None, None)
 
 
 def test_whoever_is_always_better_improves_for_certain_and_equals_do_in_half_of_the_cases() -> None:
     scores = np.random.default_rng(0).normal(size=(4, 6))
-    assert probability_of_improvement(scores + 100, scores, seed=0) == (1, 1, 1)
-    assert probability_of_improvement(np.ones((3, 3)), np.ones((3, 3)), seed=0) == (0.5, 0.5, 0.5)
+    assert probability_of_improvement(scores + 100, scores, seed=0) == (1, None, None)
+    assert probability_of_improvement(np.ones((3, 3)), np.ones((3, 3)), seed=0) == (0.5, None, None)
 
 
 def test_the_same_seed_draws_the_same_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
