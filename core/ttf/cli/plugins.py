@@ -13,6 +13,8 @@ from ttf.errors import PluginError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.table import Table
+
     from ttf.registry import Plugin, Registry
 
 STATE_COLOURS = {"loaded": "green", "disabled": "dim", "incompatible": "red", "failed": "red"}
@@ -44,22 +46,37 @@ def plugins(*, as_json: bool) -> None:
 
 
 def print_plugins(plugins: Sequence[Plugin]) -> None:
-    """Print a table of plugins."""
-    from rich import box
+    """Print a table of plugins; reasons stand below it where the terminal is narrow."""
     from rich.markup import escape
-    from rich.table import Table
 
-    from ttf.cli.output import make_console
+    from ttf.cli.output import fits, make_console
 
-    columns = ("name", "distribution", "version", "api", "state", "import", "reason")
-    table = Table(*columns, box=box.SIMPLE_HEAD)
+    console, table = make_console(), _table(plugins, reasons=True)
+    if fits(console, table):
+        console.print(table)
+        return
+    console.print(_table(plugins, reasons=False))
+    for plugin in plugins:
+        if plugin.reason:
+            console.print(f"{escape(plugin.name)}: {escape(plugin.reason)}")
+
+
+def _table(plugins: Sequence[Plugin], *, reasons: bool) -> Table:
+    from rich.markup import escape
+
+    from ttf.cli.output import make_table
+
+    columns = ("name", "distribution", "version", "api", "state", "import", *(("reason",) if reasons else ()))
+    table = make_table(*columns)
+    for column in table.columns[:1] + table.columns[2:6]:
+        column.no_wrap = True
     for plugin in plugins:
         colour = STATE_COLOURS[plugin.state]
         state = f"[{colour}]{plugin.state}[/{colour}]"
         seconds = f"{plugin.seconds * 1000:.0f} ms"
         identity = map(escape, (plugin.name, plugin.distribution, plugin.version, plugin.api or ""))
-        table.add_row(*identity, state, seconds, escape(plugin.reason))
-    make_console().print(table)
+        table.add_row(*identity, state, seconds, *((escape(plugin.reason),) if reasons else ()))
+    return table
 
 
 def refuse_broken(plugins: Sequence[Plugin]) -> None:

@@ -44,16 +44,17 @@ def stages() -> None:
 @RUNS_DIR
 def list_(runs_dir: Path) -> None:
     """Show all, the one used last first."""
-    from rich import box
-    from rich.table import Table
+    from rich.markup import escape
 
-    from ttf.cli.output import make_console
+    from ttf.cli.output import make_console, make_table
     from ttf.stages import Stages
 
-    table = Table("stage", "trained", "seconds", "by", box=box.SIMPLE_HEAD)
+    table = make_table("stage", "trained", "seconds", "by")
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     for stage in Stages(runs_dir).finished():
         record = stage.record()
-        table.add_row(stage.path.name, record["finished"], f"{record['seconds']:.0f}", record["run"])
+        table.add_row(stage.path.name, record["finished"], f"{record['seconds']:.0f}", escape(record["run"]))
     make_console().print(table)
 
 
