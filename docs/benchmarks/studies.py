@@ -15,7 +15,7 @@ from ttf.ablate.comparison import compare
 from ttf.ablate.figures import pictures
 from ttf.ablate.study import load_study
 from ttf.ablate.study_dir import newest_study
-from ttf.ablate.table import HEADINGS, rows
+from ttf.ablate.table import HEADINGS, names, rows
 from ttf.registry import load_registry
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGES = Path(__file__).parent / "studies"
 RESULT = re.compile(r"(?<=<!-- result -->\n).*?(?=<!-- /result -->)", re.DOTALL)
-SHOWN = ("cell", "mean", "difference", "P(improved)", "training", "acting")
+SHOWN = ("mean", "difference", "P(improved)", "training", "acting")
 
 
 def result(comparison: Comparison, study: Study, folder: StudyDir) -> Iterator[str]:
@@ -39,8 +39,8 @@ def result(comparison: Comparison, study: Study, folder: StudyDir) -> Iterator[s
     used = f"Python {run['machine']['python']}, torch {run['versions']['torch']}"
     yield f"{len(cells)} cells, {seeds} seeds of {episodes} episodes each; success in per cent. Two trials at once"
     yield f"on two cores of an {run['machine']['processor']}, {used}. Times of all seeds, shared training in full.\n"
-    columns = [HEADINGS.index(name) - 1 for name in SHOWN[1:]]
-    yield f"| {' | '.join(SHOWN)} |\n|{' --- |' * len(SHOWN)}"
+    columns = [HEADINGS.index(name) - 1 for name in SHOWN]
+    yield f"| {' | '.join([names(comparison).heading, *SHOWN])} |\n|{' --- |' * (len(SHOWN) + 1)}"
     for row in rows(comparison):
         label = f"**{row.label}**" if row.best else row.label
         yield f"| {' | '.join([label, *(row.figures[column] for column in columns)])} |"

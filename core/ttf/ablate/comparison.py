@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ttf.ablate.study_dir import StudyDir
     from ttf.run_dir import RunDir
     from ttf.statistics import Interval
+
+    Episodes = Mapping[int, Mapping[str, Any]]
+    """The records of a run, by the seeds of the episodes."""
 
 _SEED = 0
 """Of the bootstrap."""
@@ -80,6 +83,14 @@ class Comparison:
     failures: dict[str, str]
     """Of every trial that has failed, why."""
 
+    unfinished: list[str] = field(default_factory=list)
+    """Cells of which no seed has finished."""
+
+    @property
+    def scale(self) -> float:
+        """What scores are multiplied with to be shown: success is in per cent."""
+        return 100 if self.metric == "success" else 1
+
     @property
     def headline(self) -> str:
         """The aggregate that cells are ranked by: the middle half of scores that are 0 or 1 says little."""
@@ -106,6 +117,7 @@ class Comparison:
             "best": self.best,
             "cells": cells,
             "failures": self.failures,
+            "unfinished": self.unfinished,
         }
 
 
@@ -130,29 +142,32 @@ def compare(study: Study, folder: StudyDir) -> Comparison:
     }
     base = study.base
     cells = [
-        _result(name, _policy(records[name]), trials, scores[name], {} if name == base else scores.get(base, {}), folder)
+        _result(name, trials, records[name], scores[name], {} if name == base else scores.get(base, {}), metric, folder)
         for name, trials in finished.items()
     ]
-    return Comparison(study.recipe.name, base, metric, cells, dict(folder.read("failures")))
+    unfinished = [name for name in study.cells if name not in finished]
+    return Comparison(study.recipe.name, base, metric, cells, dict(folder.read("failures")), unfinished)
 
 
 def _result(
     name: str,
-    policy: str,
     trials: Sequence[Trial],
+    records: Mapping[int, Episodes],
     scores: Mapping[int, list[float]],
     base: Mapping[int, list[float]],
+    metric: str,
     folder: StudyDir,
 ) -> CellResult:
+    first = next(iter(records[trials[0].seed].values()))
     matrix = np.array([scores[seed] for seed in scores])
     paired = [seed for seed in scores if seed in base]
     mine, theirs = (np.array([rows[seed] for seed in paired]) for rows in (scores, base))
     return CellResult(
         name,
-        policy,
+        first["policy"],
         [trial.seed for trial in trials],
         matrix,
-        aggregates(matrix, _SEED),
+        aggregates(matrix, _SEED, success=metric == "success"),
         paired_difference(mine, theirs, _SEED) if paired else None,
         probability_of_improvement(mine, theirs, _SEED) if paired else None,
         _cost([folder.run(trial) for trial in trials]),
@@ -165,24 +180,19 @@ def _finished(study: Study, folder: StudyDir) -> Iterator[tuple[str, list[Trial]
         yield name, [trial for trial in trials if (folder.run(trial).read("run") or {}).get("finished")]
 
 
-def _episodes(run: RunDir) -> dict[int, Mapping[str, Any]]:
+def _episodes(run: RunDir) -> Episodes:
     """By their seeds, the episodes of a run's planner, or of its first baseline where it plans nothing."""
     records = list(read_lines(run.episodes))
     return {record["seed"]: record for record in records if record["policy"] == records[0]["policy"]}
 
 
-def _shared(runs: Sequence[Mapping[int, Any]], folder: StudyDir) -> list[int]:
+def _shared(runs: Sequence[Episodes], folder: StudyDir) -> list[int]:
     """The seeds of the episodes that all runs have, in the order of the first."""
     shared = [seed for seed in runs[0] if all(seed in run for run in runs)] if runs else []
     if runs and not shared:
         message = f"{folder.path}: the runs have no episode in common, so they cannot be compared"
         raise DataError(message)
     return shared
-
-
-def _policy(trials: Mapping[int, Mapping[int, Mapping[str, Any]]]) -> str:
-    first = next(iter(trials.values()))
-    return str(next(iter(first.values()))["policy"])
 
 
 def _cost(runs: Sequence[RunDir]) -> Cost:

@@ -42,7 +42,7 @@ class Study:
     """What is to be compared."""
 
     recipe: Recipe
-    """As given; what its cells are compared to."""
+    """As given; what its cells are compared to. Its ``study`` says what is swapped, whoever has asked for it."""
 
     cells: dict[str, list[Trial]]
     """By name, the recipe as given first; a trial for every seed, the same seeds for all."""
@@ -108,7 +108,8 @@ def load_study(
     base = trials(Cell(AS_GIVEN, ()))
     same = [name for name, others in made.items() if dump(others[0].recipe) == dump(base[0].recipe)]
     first = {same[0]: made.pop(same[0])} if same else {AS_GIVEN: base}
-    return Study(given, first | made)
+    asked = config.model_copy(update={"seeds": len(numbers)} | ({"swap": [*swaps], "variants": {}} if swaps else {}))
+    return Study(given.model_copy(update={"study": asked}), first | made)
 
 
 def _fixed(recipe: Recipe) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ttf.errors import DataError, RecipeError, ResourceError
+from ttf.recipe import dump
 from ttf.run_dir import RunDir, write_text
 from ttf.runs import digest, plain_section
 
@@ -22,6 +23,7 @@ class StudyDir:
     """A study's folder.
 
     ====================== ==========================================================================
+    recipe.yaml            the recipe as given, with what is swapped: ``ttf ablate`` makes the same study of it
     study.json             cells, seeds and what makes this study itself
     cells/CELL/seed-N/     a run folder, see :class:`ttf.run_dir.RunDir`
     logs/CELL/seed-N.log   what the run has said
@@ -32,6 +34,11 @@ class StudyDir:
     """
 
     path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """What the study was made of."""
+        return self.path / "recipe.yaml"
 
     @property
     def comparison(self) -> Path:
@@ -77,6 +84,7 @@ def create_study(runs_dir: Path, study: Study) -> StudyDir:
         message = f"{path}: the folder of the study cannot be made: {error.strerror or error}"
         raise ResourceError(message) from error
     made = StudyDir(path)
+    write_text(made.recipe, dump(study.recipe))
     cells = {name: [trial.seed for trial in trials] for name, trials in study.cells.items()}
     made.write("study", {"recipe": study.recipe.name, "cells": cells, "identity": identity(study)})
     return made

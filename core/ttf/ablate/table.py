@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import TYPE_CHECKING
 
+from ttf.ablate.names import short_names
 from ttf.ablate.swaps import AS_GIVEN
+from ttf.aggregate import FEWEST_SEEDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ttf.ablate.comparison import CellResult, Comparison
+    from ttf.ablate.names import Names
     from ttf.statistics import Interval
 
-HEADINGS = ("cell", "seeds", "IQM", "mean", "median", "difference", "P(improved)", "training", "acting", "tokens")
+SCORES = ("seeds", "IQM", "mean", "median")
+REST = ("difference", "P(improved)", "training", "acting", "tokens")
+HEADINGS = ("cell", *SCORES, *REST)
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Row:
 
     name: str
     label: str
-    """The name, which says whether it is the recipe as given."""
+    """The short name, which says whether it is the recipe as given."""
 
     best: bool
     """Whether its interval lies above that of all others."""
@@ -30,24 +37,50 @@ class Row:
     """Under the headings after the first."""
 
 
+def names(comparison: Comparison) -> Names:
+    """Short names of all cells."""
+    return short_names([*(cell.name for cell in comparison.cells), *comparison.unfinished])
+
+
 def rows(comparison: Comparison) -> list[Row]:
-    """A row for every cell."""
-    scale = 100 if comparison.metric == "success" else 1
-    decimals = _decimals(comparison, scale)
+    """A row for every cell, those last of which nothing has finished."""
+    decimals = _decimals(comparison)
+    short = names(comparison).short
+    figures = {cell.name: _figures(cell, comparison.scale, decimals) for cell in comparison.cells}
+    nothing = ("0", *[""] * (len(HEADINGS) - 2))
     return [
-        Row(
-            cell.name,
-            labelled(cell.name, comparison.base),
-            cell.name == comparison.best,
-            _figures(cell, scale, decimals),
-        )
-        for cell in comparison.cells
+        Row(name, labelled(name, comparison.base, short), name == comparison.best, figures.get(name, nothing))
+        for name in short
     ]
 
 
-def labelled(cell: str, base: str) -> str:
-    """A cell's name, and that it is the recipe as given if it is."""
-    return f"{cell} ({AS_GIVEN})" if cell == base and cell != AS_GIVEN else cell
+def verdict(comparison: Comparison) -> str:
+    """Which cell is the best, and why no more can be said."""
+    if not comparison.cells:
+        return "No trial has finished."
+    said = []
+    if len(comparison.cells) == 1:
+        said.append("A single cell has finished: there is nothing to compare.")
+    elif comparison.best:
+        said.append(f"{comparison.best} is better than all others: its interval lies above theirs.")
+    else:
+        said.append("No cell is surely the best: no interval lies above all others.")
+    if min(len(cell.seeds) for cell in comparison.cells) < FEWEST_SEEDS:
+        said.append(
+            f"There is no interval where fewer than {FEWEST_SEEDS} seeds have finished: seeds are the samples of "
+            "training, and so few say nothing sure about it."
+        )
+    return " ".join(said)
+
+
+def counted(number: int, noun: str) -> str:
+    """Such as ``1 cell`` or ``3 cells``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def labelled(cell: str, base: str, short: Mapping[str, str]) -> str:
+    """A cell's short name, and that it is the recipe as given if it is."""
+    return f"{short[cell]} ({AS_GIVEN})" if cell == base and cell != AS_GIVEN else short[cell]
 
 
 def _figures(cell: CellResult, scale: float, decimals: int) -> tuple[str, ...]:
@@ -63,10 +96,10 @@ def _figures(cell: CellResult, scale: float, decimals: int) -> tuple[str, ...]:
     )
 
 
-def _decimals(comparison: Comparison, scale: float) -> int:
+def _decimals(comparison: Comparison) -> int:
     """So many that the widest interval shows two digits."""
     every = [cell.aggregates.mean for cell in comparison.cells]
-    widths = [scale * (x.high - x.low) for x in every if x.low is not None and x.high is not None]
+    widths = [comparison.scale * (x.high - x.low) for x in every if x.low is not None and x.high is not None]
     widest = max(widths, default=0.0)
     return max(0, 1 - floor(log10(widest))) if widest > 0 else 1
 

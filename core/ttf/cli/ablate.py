@@ -11,8 +11,16 @@ from ttf.cli.shipped import complete_recipes, find_recipe
 from ttf.errors import ResourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from ttf.ablate.comparison import Comparison
+    from ttf.ablate.stage_plan import PlannedStage
     from ttf.ablate.study import Study
+
+_LONGEST = 20
+"""Letters of a name that stay on one line rather than intervals beside their estimates."""
 
 EPILOG = """\b
 Examples:
@@ -37,7 +45,7 @@ Examples:
     show_default=True,
     help="Folder of the runs whose trained parts are shared; the study gets its own folder in it.",
 )
-@click.option("--dry-run", is_flag=True, help="Check everything, and show what would be trained and what is there.")
+@click.option("--dry-run", is_flag=True, help="Check everything, and show what would run, train and be shared.")
 @click.option("--resume", is_flag=True, help="Go on with this study: run what is missing or has failed.")
 def ablate(
     recipe: str,
@@ -60,13 +68,14 @@ def ablate(
     registry = load_registry()
     study = load_study(find_recipe(recipe), registry, overrides, swaps, seeds, lambda text: click.echo(text, err=True))
     if dry_run:
-        _print_plan(study, runs_dir)
+        print_plan(study, runs_dir, resume=resume)
         return
 
     from ttf.ablate.comparison import compare
     from ttf.ablate.launching import launch
     from ttf.ablate.page import render
     from ttf.ablate.study_dir import create_study, newest_study
+    from ttf.ablate.table import counted
     from ttf.cli.progress import make_progress
     from ttf.interrupts import handled
     from ttf.recipe import default_launcher
@@ -79,53 +88,82 @@ def ablate(
     comparison = compare(study, folder)
     folder.write("comparison", comparison.as_json())
     write_text(folder.comparison, render(comparison, study, folder))
-    _print_comparison(comparison)
-    click.echo(f"report: {folder.comparison}")
+    if comparison.cells:
+        print_comparison(comparison)
+        click.echo(f"report: {folder.comparison}")
     if failures:
         first, reason = next(iter(failures.items()))
-        message = f"{len(failures)} of {sum(1 for _ in study.trials)} trials have failed, {first} first: {reason}"
+        message = f"{len(failures)} of {counted(sum(1 for _ in study.trials), 'trial')} failed, {first} first: {reason}"
         raise ResourceError(message)
 
 
-def _print_plan(study: Study, runs_dir: Path) -> None:
-    from rich import box
+def print_plan(study: Study, runs_dir: Path, *, resume: bool) -> None:
+    """Say what would run, of which what an earlier run has trained and what cells share."""
     from rich.markup import escape
-    from rich.table import Table
 
+    from ttf.ablate.launching import missing
+    from ttf.ablate.names import short_names
     from ttf.ablate.stage_plan import planned_stages
-    from ttf.ablate.table import labelled
-    from ttf.cli.output import make_console
+    from ttf.ablate.study_dir import newest_study
+    from ttf.ablate.table import counted, labelled
+    from ttf.cli.output import make_console, make_table
     from ttf.stages import Stages
 
-    planned = planned_stages(study.trials, Stages(runs_dir))
-    names = list(dict.fromkeys(stage.name for stage in planned))
-    table = Table("cell", "seeds", *names, box=box.SIMPLE_HEAD)
-    for cell, trials in study.cells.items():
-        said = []
-        for name in names:
-            mine = [stage for stage in planned if stage.name == name and any(t.cell == cell for t in stage.trials)]
-            kept = sum(stage.kept for stage in mine)
-            trained = sum(not stage.kept and stage.trials[0].cell == cell for stage in mine)
-            counts = {"train": trained, "trained already": kept, "shared": len(mine) - kept - trained}
-            said.append(", ".join(f"{count} {what}" for what, count in counts.items() if count) or "-")
-        table.add_row(escape(labelled(cell, study.base)), str(len(trials)), *said)
+    trials = missing(study, newest_study(runs_dir, study)) if resume else [*study.trials]
+    planned = planned_stages(trials, Stages(runs_dir))
+    parts = list(dict.fromkeys(stage.name for stage in planned))
+    heading, short = short_names([*study.cells])
+    table = make_table(heading, "missing" if resume else "seeds", *parts)
+    for cell in study.cells:
+        seeds = [str(trial.seed) for trial in trials if trial.cell == cell]
+        counts = (_counts(cell, [stage for stage in planned if stage.name == part]) for part in parts)
+        said = (f"seed {', '.join(seeds)}" if seeds else "-") if resume else str(len(seeds))
+        table.add_row(escape(labelled(cell, study.base, short)), said, *counts)
     make_console().print(table)
     trained, total = sum(not stage.kept for stage in planned), sum(len(stage.trials) for stage in planned)
-    click.echo(f"{sum(1 for _ in study.trials)} trials; {trained} parts to train, of {total} that they need")
+    every = counted(sum(1 for _ in study.trials), "trial")
+    episodes = counted(study.recipe.evaluation.episodes if study.recipe.evaluation else 0, "episode")
+    runs = f"{len(trials)} of {every} missing" if resume else f"{every} of {episodes}"
+    click.echo(f"{runs}; {counted(trained, 'part')} to train, of {total} that they need")
+    click.echo("Data is not looked at: what is trained already counts as long as the content of its data is the same.")
 
 
-def _print_comparison(comparison: Comparison) -> None:
-    from rich import box
+def _counts(cell: str, planned: Sequence[PlannedStage]) -> str:
+    """Of the parts that a cell needs, how many it trains, finds and shares."""
+    mine = [stage for stage in planned if any(trial.cell == cell for trial in stage.trials)]
+    kept = sum(stage.kept for stage in mine)
+    trained = sum(not stage.kept and stage.trials[0].cell == cell for stage in mine)
+    counts = {"train": trained, "trained already": kept, "shared": len(mine) - kept - trained}
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "-"
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Print scores, then what they are compared to and what they cost, and which cell is the best."""
     from rich.markup import escape
-    from rich.table import Table
 
-    from ttf.ablate.table import HEADINGS, rows
-    from ttf.cli.output import make_console
+    from ttf.ablate.table import REST, SCORES, names, rows, verdict
+    from ttf.cli.output import fits, make_console, make_table
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == "cell" else "right")
-    for row in rows(comparison):
-        label = escape(row.label)
-        table.add_row(f"[bold]{label}[/bold]" if row.best else label, *(escape(figure) for figure in row.figures))
-    make_console().print(table)
+    console, heading = make_console(), names(comparison).heading
+    listed = rows(comparison)
+
+    def table(headings: Sequence[str], start: int, *, stacked: bool) -> Table:
+        made = make_table(heading, *headings)
+        for column in made.columns[1:]:
+            column.justify, column.no_wrap = "right", True
+        for row in listed:
+            label = escape(row.label)
+            figures = [figure or "-" for figure in row.figures[start : start + len(headings)]]
+            below = [escape(figure.replace(" [", "\n[") if stacked else figure) for figure in figures]
+            made.add_row(f"[bold]{label}[/bold]" if row.best else label, *below)
+        return made
+
+    for headings, start in ((SCORES, 0), (REST, len(SCORES))):
+        console.print()
+        chosen = table(headings, start, stacked=False)
+        chosen.columns[0].max_width = _LONGEST
+        if not fits(console, chosen):
+            chosen = table(headings, start, stacked=True)
+        chosen.columns[0].max_width = None
+        console.print(chosen)
+    console.print(f"\n{escape(verdict(comparison))}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+import time
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -11,7 +14,7 @@ import torch
 from tests.core.toys import Quiet, tiny_recipe
 
 from ttf.ablate.comparison import CellResult, Comparison, Cost, compare
-from ttf.ablate.figures import learning_curves
+from ttf.ablate.figures import intervals_picture, learning_curves, profiles_picture
 from ttf.ablate.launching import launch, missing
 from ttf.ablate.page import render
 from ttf.ablate.study import Study, Trial
@@ -31,6 +34,8 @@ from ttf_plugins.uniform import UniformConfig
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from ttf.paper import Picture
 
 SEEDS = (0, 1)
 SWAPS: dict[str, dict[str, Any]] = {
@@ -186,7 +191,75 @@ def test_the_page_shows_every_cell_and_the_same_contents_give_the_same_page(
     assert page.count("<figure>") >= 2
     assert list(learning_curves(comparison, study, folder)) == ["as given and 1 more", "discretizer=uniform"]
     assert "report.html" not in page, "there are no reports of single runs here"
+    assert "3 cells · 2 seeds · 5 episodes each, compared by" in page
+    assert f"torch {torch.__version__} · Python " in page
+    assert f"{time.strftime('%Y-', time.gmtime())}" in page
+    assert 'again with <code>ttf ablate <a href="recipe.yaml">recipe.yaml</a></code>' in page
+    assert "fewer than 3 seeds have finished: seeds are the samples of training" in page
     json.dumps(comparison.as_json(), allow_nan=False)
+
+
+def test_the_page_links_the_logs_of_what_has_failed_and_says_when_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    study = tiny_study({name: SWAPS[name] for name in ("as given", "wide")})
+    folder = create_study(tmp_path, study)
+    failing = [f"wide, seed {seed}" for seed in SEEDS]
+    launch(study, folder, HereLauncher(study, tmp_path, failing), tmp_path, Quiet())
+    for trial in study.cells["wide"]:
+        folder.log(trial).parent.mkdir(parents=True, exist_ok=True)
+        folder.log(trial).touch()
+    comparison = compare(study, folder)
+    assert comparison.unfinished == comparison.as_json()["unfinished"] == ["wide"]
+    page = render(comparison, study, folder)
+    assert "A single cell has finished: there is nothing to compare." in page
+    assert page.count('<th scope="row">wide</th>\n<td colspan=') == 2
+    assert 'log of <a href="logs/wide/seed-0.log">seed 0</a>, <a href="logs/wide/seed-1.log">seed 1</a></td>' in page
+    assert 'out of luck</td><td><a href="logs/wide/seed-1.log">log</a></td>' in page
+
+
+def test_a_page_of_nothing_but_failures_has_no_empty_table(tmp_path: Path) -> None:
+    study = tiny_study({"as given": {}})
+    folder = create_study(tmp_path, study)
+    launch(study, folder, HereLauncher(study, tmp_path, [trial.name for trial in study.trials]), tmp_path, Quiet())
+    page = render(compare(study, folder), study, folder)
+    assert '<p class="failed">No trial has finished.</p>' in page
+    assert "1 cell · 2 seeds" in page
+    assert "<thead>" not in page
+    assert "<figure>" not in page
+
+
+@pytest.mark.parametrize(
+    ("metric", "scores", "drawn"),
+    [
+        ("success", [[0, 1, 1, 0], [0, 1, 0, 0], [0, 1, 1, 0]], True),
+        ("success", [[0, 1, 1, 0]], False),
+        ("success", [[0, 1, 1, 0]] * 3, False),
+        ("return", [[0.1, 2, 3, 4]], True),
+        ("return", [[1, 1, 1, 1]] * 3, False),
+    ],
+)
+def test_a_profile_is_drawn_wherever_it_says_something(metric: str, scores: list[list[float]], drawn: bool) -> None:
+    matrix = np.array(scores, dtype=np.float64)
+    seeds = [*range(len(matrix))]
+    cell = CellResult("a", "p", seeds, matrix, aggregates(matrix, 0), None, None, Cost(1, 1, 1))
+    picture = profiles_picture(Comparison("r", "a", metric, [cell], {}))
+    assert (picture is not None) == drawn
+    if picture is not None:
+        axis = "seeds that succeed, τ in %" if metric == "success" else "return τ"
+        assert f"<!-- {axis} -->" in _svg(picture)
+
+
+def test_figures_have_the_unit_of_the_table() -> None:
+    shares = [_cell("model=gpt", 0.5, 0.75, 0.9), _cell("model=lstm", 0.625, 0.8, 0.9)]
+    svg = _svg(intervals_picture(Comparison("r", "model=gpt", "success", shares, {})))
+    said = re.findall("<!-- (.*?) -->", svg)
+    assert said.count("success, %") == 3
+    assert {"60", "75", "90", "gpt", "lstm", "model"} < {*said}
+    alike = [_cell("a", 0, 0, 0)]
+    assert len(re.findall("xtick_", _svg(intervals_picture(Comparison("r", "a", "return", alike, {}))))) <= 3 * 6
+
+
+def _svg(picture: Picture) -> str:
+    return base64.b64decode(picture.source.partition(",")[2]).decode()
 
 
 def _cell(name: str, low: float, estimate: float, high: float) -> CellResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,17 +23,20 @@ def test_a_study_runs_says_what_has_failed_and_goes_on(
 ) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     (tmp_path / "minari").mkdir()
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
     runs = tmp_path / "runs"
     options = (*SWAPS, "--runs-dir", str(runs))
 
     assert run_cli((*ABLATE, *options, "--dry-run")) == 0
-    assert "4 trials; 2 parts to train, of 4 that they need" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "4 trials of 4 episodes; 2 parts to train, of 4 that they need" in out
+    assert "Data is not looked at" in out
     assert not runs.exists()
 
     assert run_cli((*ABLATE, *options)) == 6
     out, err = capsys.readouterr()
-    assert "2 of 4 trials have failed" in err.splitlines()[-1]
+    assert "2 of 4 trials failed" in err.splitlines()[-1]
     assert "no/such-v0" in err.splitlines()[-1]
     folder = next((runs / "studies" / "smoke_pointmaze_beam_search").iterdir())
     comparison = json.loads((folder / "comparison.json").read_text())
@@ -41,7 +45,8 @@ def test_a_study_runs_says_what_has_failed_and_goes_on(
         "decoder.beam_width=3, data=pointmaze_waypoints",
     ]
     assert len(comparison["failures"]) == 2
-    assert str(folder / "comparison.html") in out
+    assert str(folder / "comparison.html") in out.replace("\n", "")
+    assert "…" not in out
     assert (folder / "comparison.html").exists()
     assert len(list((runs / ".stages").glob("model-*/stage.json"))) == 1, "one model for all"
 
@@ -52,8 +57,26 @@ def test_a_study_runs_says_what_has_failed_and_goes_on(
     assert max(finished.values()) < min(log.stat().st_mtime for log in folder.glob("logs/*no-such*/*.log"))
     assert len(list((runs / "studies" / "smoke_pointmaze_beam_search").iterdir())) == 1
 
-    assert run_cli((*ABLATE, *options, "--dry-run")) == 0
-    assert "1 parts to train, of 4 that they need" in capsys.readouterr().out
+    assert run_cli((*ABLATE, *options, "--dry-run", "--resume")) == 0
+    out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert "2 of 4 trials missing; 1 part to train, of 2 that they need" in out
+    assert re.search(r"^2, pointmaze_waypoints \(as given\) +- +- *$", out, re.MULTILINE)
+    assert len(re.findall(r"seed 0 +1 (train|shared) *$", out, re.MULTILINE)) == 2
+
+    again = ("ablate", str(folder / "recipe.yaml"), "--dry-run", "--runs-dir", str(runs))
+    assert run_cli(again) == 0
+    assert "4 trials of 4 episodes; 1 part to train, of 4 that they need" in capsys.readouterr().out
+
+
+def test_a_study_of_which_all_has_failed_shows_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    data = ("--set", "data={kind: minari, dataset: no/such-v0, download: false}", "--seeds", "1")
+    assert run_cli((*ABLATE, *data, "--runs-dir", str(tmp_path / "runs"))) == 6
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith("Error: 1 of 1 trial failed, as given, seed 0 first: ")
 
 
 def test_a_swap_that_is_wrong_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
