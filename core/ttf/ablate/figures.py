@@ -47,6 +47,8 @@ def learning_curves(comparison: Comparison, study: Study, folder: StudyDir) -> d
     for name, seeds in curves.items():
         if seeds:
             cells.setdefault(repr(seeds), []).append(name)
+    if len(cells) == 1 < len(comparison.cells) == sum(map(len, cells.values())):
+        return {"all cells": curves[comparison.cells[0].name]}
     return {
         f"{short[first]} and {len(others)} more" if others else short[first]: curves[first]
         for first, *others in cells.values()
@@ -73,7 +75,7 @@ def intervals_picture(comparison: Comparison) -> Picture:
             axes.grid(axis="y", visible=False)
         panels[0].set_xlim(*_limits(comparison))
         panels[0].xaxis.set_major_locator(MaxNLocator(4))
-        panels[0].set_ylabel("" if called.heading == "cell" else fill(called.heading, _LONGEST))
+        panels[0].set_ylabel(_title(called.heading))
 
     caption = (
         "The line is the estimate, the band its 95 % interval, drawn from seeds and episodes, as far as there is one; "
@@ -104,7 +106,7 @@ def profiles_picture(comparison: Comparison) -> Picture | None:
         axes.set_xlabel("seeds that succeed, τ in %" if success else f"{comparison.metric} τ")
         axes.set_ylabel("episodes above τ, %")
         axes.set_ylim(0, 102)
-        figure.legend(loc="outside right upper", title=called.heading)
+        _legend(figure, called.heading)
 
     caption = (
         "How many episodes are solved with more than a share τ of the seeds."
@@ -125,7 +127,7 @@ def curves_picture(curves: dict[str, list[list[tuple[int, float]]]], heading: st
                 axes.plot(*zip(*points, strict=True), label=label, color=_colour(place), ls=_dashes(place), lw=0.9)
         axes.set_xlabel("update")
         axes.set_ylabel("loss, nats per token, weighted")
-        figure.legend(loc="outside right upper", title=heading)
+        _legend(figure, heading)
 
     caption = (
         "Loss of held-out episodes, or of training where none are held out, a line for every seed. Cells that "
@@ -144,6 +146,14 @@ def _losses(cell: CellResult, study: Study, folder: StudyDir) -> list[list[tuple
         held_out = [r for r in records if r["kind"] == "validation"]
         found.append([(r["step"], r["loss"]) for r in held_out or records])
     return [points for points in found if points]
+
+
+def _legend(figure: Figure, heading: str) -> None:
+    figure.legend(loc="outside right upper", title=_title(heading), title_fontsize=7.5, alignment="left")
+
+
+def _title(heading: str) -> str:
+    return "" if heading == "cell" else fill(heading, _LONGEST)
 
 
 def _axis(comparison: Comparison) -> str:

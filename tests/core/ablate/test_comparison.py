@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -190,6 +191,8 @@ def test_the_page_shows_every_cell_and_the_same_contents_give_the_same_page(
         assert f">{cell}</th>" in page
     assert page.count("<figure>") >= 2
     assert list(learning_curves(comparison, study, folder)) == ["as given and 1 more", "discretizer=uniform"]
+    one_model = replace(comparison, cells=comparison.cells[:2])
+    assert list(learning_curves(one_model, study, folder)) == ["all cells"]
     assert "report.html" not in page, "there are no reports of single runs here"
     assert "3 cells · 2 seeds · 5 episodes each, compared by" in page
     assert f"torch {torch.__version__} · Python " in page
