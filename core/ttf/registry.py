@@ -112,7 +112,8 @@ class Registry:
         """Why a kind is not there, if the plugin of that name was not loaded."""
         for plugin in self.plugins:
             if plugin.state != "loaded" and kind in (plugin.name, f"{plugin.distribution}:{plugin.name}"):
-                return f"{plugin} is {plugin.state}: {plugin.reason}"
+                state = "has failed" if plugin.state == "failed" else f"is {plugin.state}"
+                return f"{plugin} {state}: {plugin.reason}"
         return None
 
     def call(self, plugin: Plugin, hook: str, **arguments: object) -> None:
@@ -211,6 +212,9 @@ def _register(manager: PluginManager, plugin: Plugin, module: object) -> None:
     try:
         manager.register(module, name)
         manager.check_pending()
+        if not manager.get_hookcallers(module):
+            message = "has no hooks; is its function ttf_components marked with @hookimpl?"
+            raise PluginError(message)
     except Exception:
         if manager.has_plugin(name):
             manager.unregister(name=name)

@@ -59,6 +59,8 @@ def _unknown_kind(registry: Registry, slot: str, kind: object) -> str:
         return f"kind {kind!r} is not available: {reason}"
     broken = " and ".join(str(plugin) for plugin in registry.plugins if plugin.broken)
     missing = f"; not there is what {broken} would offer: see ttf plugins" if broken else ""
+    if any(plugin.state == "disabled" for plugin in registry.plugins):
+        missing += "; TTF_PLUGINS leaves plugins out"
     return f"unknown kind {shown(kind)}{did_you_mean(kind, registry.kinds(slot))}{missing}"
 
 

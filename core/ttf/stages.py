@@ -22,6 +22,7 @@ import sys
 import time
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from ttf.device import resolve_device
 from ttf.errors import DataError, ResourceError
 from ttf.learn import learners
 from ttf.prepare import load_data
+from ttf.registry import GROUP
 from ttf.run_dir import read_lines, write_lines, write_text
 from ttf.runs import digest, learning_parts, training_parts
 from ttf.versions import now, versions
@@ -48,6 +50,8 @@ FOLDER = ".stages"
 
 _RECORD = "stage.json"
 _RECORDS = "records.jsonl"
+_FIELDS = ("name", "parts", "run", "finished", "seconds")
+"""Of a record."""
 
 
 class Stage:
@@ -58,20 +62,28 @@ class Stage:
 
     @property
     def finished(self) -> bool:
-        """Whether it is there to be taken."""
-        return (self.path / _RECORD).exists()
+        """Whether it is there to be taken; one whose record is damaged is not."""
+        try:
+            self.record()
+        except DataError:
+            return False
+        return True
 
     def record(self) -> dict[str, Any]:
         """What ``stage.json`` says.
 
         Raises:
-            DataError: it is not JSON.
+            DataError: there is none, it is not JSON, or lacks something.
         """
         file = self.path / _RECORD
         try:
-            return dict(json.loads(file.read_bytes()))
+            record = dict(json.loads(file.read_bytes()))
+            return {field: record[field] for field in _FIELDS}
         except (OSError, ValueError, TypeError) as error:
             message = f"{file}: not the record of a stage: {error}"
+            raise DataError(message) from error
+        except KeyError as error:
+            message = f"{file}: not the record of a stage: it has no {error}"
             raise DataError(message) from error
 
     def take(self, folder: Path) -> list[dict[str, Any]]:
@@ -98,7 +110,7 @@ class Stage:
             shutil.rmtree(old)
         checkpoint.link(folder, self.path)
         write_lines(self.path / _RECORDS, records)
-        record = {"name": self.name, "parts": self.parts, "run": str(run), "finished": now(), "seconds": seconds}
+        record = dict(zip(_FIELDS, (self.name, self.parts, str(run), now(), seconds), strict=True))
         write_text(self.path / _RECORD, json.dumps(record, indent=1) + "\n")
 
     def remove(self) -> None:
@@ -146,17 +158,27 @@ class Stages:
 
     def finished(self) -> list[Stage]:
         """All that can be taken, the one used last first."""
-        found = [Stage(file.parent, "", {}) for file in self.folder.glob(f"*/{_RECORD}")]
-        read = [(stage, stage.record()) for stage in found]
+        read = [(stage, stage.record()) for stage in self._recorded() if stage.finished]
         stages = [Stage(stage.path, record["name"], record["parts"]) for stage, record in read]
         return sorted(stages, key=lambda stage: stage.used, reverse=True)
 
+    def damaged(self) -> list[Stage]:
+        """Those whose record cannot be read."""
+        return [stage for stage in self._recorded() if not stage.finished]
+
     def prune(self, days: float) -> list[Stage]:
-        """Remove what has not been used for so many days, and say what that was; runs keep what they took."""
-        old = [stage for stage in self.finished() if time.time() - stage.used >= days * 24 * 3600]
+        """Remove what is damaged or has not been used for so many days, and say what that was.
+
+        Runs keep what they took.
+        """
+        old = [stage for stage in self.finished() if time.time() - stage.used >= days * 24 * 3600] + self.damaged()
         for stage in old:
             shutil.rmtree(stage.path, ignore_errors=True)
         return old
+
+    def _recorded(self) -> list[Stage]:
+        """All that have a record, readable or not."""
+        return [Stage(file.parent, "", {}) for file in sorted(self.folder.glob(f"*/{_RECORD}"))]
 
 
 def model_parts(recipe: Recipe, data: str, device: str) -> dict[str, Any]:
@@ -203,7 +225,7 @@ def differences(found: Any, wanted: Any, at: str = "") -> Iterator[tuple[str, An
 
 def _surroundings(components: Iterable[object], data: str, device: str) -> dict[str, Any]:
     installed = versions()
-    packages = {"ttf", *(type(part).__module__ for part in components if part)}
+    packages = {"ttf", *(package_of(type(part).__module__) for part in components if part)}
     code = {package: _code(package) for package in packages}
     return {
         "data_sha256": data,
@@ -214,11 +236,28 @@ def _surroundings(components: Iterable[object], data: str, device: str) -> dict[
 
 
 @cache
+def package_of(module: str) -> str:
+    """The package whose source is a component's: that of its plugin, if it is inside one, else the outermost one."""
+    plugins = {point.module for point in entry_points(group=GROUP)}
+    packages = {plugin if hasattr(sys.modules.get(plugin), "__path__") else _parent(plugin) for plugin in plugins}
+    around = [package for package in packages if f"{module}.".startswith(f"{package}.")]
+    return max(around, key=len, default=module.partition(".")[0])
+
+
+def _parent(module: str) -> str:
+    """The package of a module; itself if it is in none."""
+    return module.rpartition(".")[0] or module
+
+
+@cache
 def _code(package: str) -> str:
-    """Hash of all source files of a package, or of a module's own."""
-    file = Path(str(sys.modules[package].__file__))
-    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    """Hash of all source files of a package, or of a module that is none."""
+    module = sys.modules[package]
+    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
+    files = [(folder, file) for folder in folders for file in sorted(folder.rglob("*.py"))]
+    if not folders and (file := getattr(module, "__file__", None)):  # that of a notebook has none
+        files = [(Path(file).parent, Path(file))]
     hashed = hashlib.sha256()
-    for source in files:
-        hashed.update(source.relative_to(file.parent).as_posix().encode() + b"\0" + source.read_bytes())
+    for folder, file in files:
+        hashed.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
     return hashed.hexdigest()[:16]

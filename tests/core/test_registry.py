@@ -100,6 +100,7 @@ def test_a_strangers_plugin_is_loaded_with_its_distribution_and_version(install:
             CARD.replace('"Some bins."', 'slot = "model"'),
             "Bins: a component of slot 'model' is a subclass of ModelConf",
         ),
+        (CARD.replace("@hookimpl\n", ""), "has no hooks; is its function ttf_components marked with @hookimpl?"),
         (CARD.replace("[Source, Bins]", "[Bins, Bins]"), "offers stranger:bins a second time"),
     ],
 )
@@ -281,7 +282,7 @@ def test_a_recipe_that_names_a_failed_plugin_is_told_why(install: Install, tmp_p
     with pytest.raises(RecipeError) as error:
         load(file, load_registry())
     assert str(error.value) == (
-        f"{file}:3:21: discretizer.kind: kind 'boxes' is not available: plugin 'boxes' of boxes-dist 1.2 is failed: "
+        f"{file}:3:21: discretizer.kind: kind 'boxes' is not available: plugin 'boxes' of boxes-dist 1.2 has failed: "
         "ModuleNotFoundError: No module named 'no_such_module'"
     )
 
@@ -297,7 +298,7 @@ def test_an_unknown_kind_may_be_one_of_a_plugin_that_failed_under_another_name(
         load(file, load_registry())
     assert str(error.value) == (
         f"{file}:3:21: discretizer.kind: unknown kind 'boxes'; known: bins; not there is what plugin 'pack' of "
-        "pack-dist 1.2 would offer: see ttf plugins"
+        "pack-dist 1.2 would offer: see ttf plugins; TTF_PLUGINS leaves plugins out"
     )
 
 
@@ -308,6 +309,6 @@ def test_without_plugins_no_kind_is_known(monkeypatch: pytest.MonkeyPatch, tmp_p
     with pytest.raises(RecipeError) as error:
         load(file, load_registry())
     assert str(error.value) == (
-        f"{file}:2:14: data.kind: unknown kind 'nothing'; known: none\n"
+        f"{file}:2:14: data.kind: unknown kind 'nothing'; known: none; TTF_PLUGINS leaves plugins out\n"
         f"{file}:3:1: reporters: must be a list, found a mapping"
     )

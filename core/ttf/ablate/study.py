@@ -79,7 +79,7 @@ def load_study(
         note: told what a swap of a kind has dropped.
 
     Raises:
-        RecipeError: something is wrong with the recipe, a swap, or a cell, which the message names.
+        RecipeError: something is wrong with the recipe, a swap, or a cell; the message has a line for every problem.
     """
     given = load(path, registry, overrides, None, note)
     config = given.study or StudyConfig()
@@ -87,27 +87,35 @@ def load_study(
         message = f"{path}: a study compares evaluations; the recipe has no 'environment' and 'evaluation' section"
         raise RecipeError(message)
     numbers = [(given.seed + index) % LARGEST_SEED for index in range(seeds or config.seeds)]
-    cells = grid(swaps, {}) if swaps else grid(config.swap, config.variants)
+    cells = grid(swaps, {}) if swaps else grid(config.swap, config.variants, str(path))
     fixed = _fixed(given)
+    told: set[str] = set()
+    wrong: dict[str, None] = {}
 
     def trials(cell: Cell) -> list[Trial]:
-        told: set[str] = set()
-
         def once(text: str) -> None:
-            if text not in told:
-                note(f"{cell.name}: {text}")
-            told.add(text)
+            if (line := cell.told(text)) not in told:
+                note(line)
+            told.add(line)
 
         changes = [*overrides, *cell.overrides, *fixed]
         try:
             return [Trial(cell.name, n, load(path, registry, changes, {"seed": n}, once)) for n in numbers]
         except RecipeError as error:
-            raise RecipeError("\n".join(f"{cell.name}: {line}" for line in str(error).splitlines())) from error
+            wrong.update(dict.fromkeys(map(cell.told, str(error).splitlines())))
+            return []
 
     made = {cell.name: trials(cell) for cell in cells}
     base = trials(Cell(AS_GIVEN, ()))
-    same = [name for name, others in made.items() if dump(others[0].recipe) == dump(base[0].recipe)]
-    first = {same[0]: made.pop(same[0])} if same else {AS_GIVEN: base}
+    if wrong:
+        raise RecipeError("\n".join(wrong))
+    names: dict[str, str] = {}
+    for name, others in made.items():
+        if (same := names.setdefault(dump(others[0].recipe), name)) != name:
+            message = f"{path}: the cells {same!r} and {name!r} are the same; leave one out"
+            raise RecipeError(message)
+    given_as = names.get(dump(base[0].recipe))
+    first = {AS_GIVEN: base} if given_as is None else {given_as: made.pop(given_as)}
     asked = config.model_copy(update={"seeds": len(numbers)} | ({"swap": [*swaps], "variants": {}} if swaps else {}))
     return Study(given.model_copy(update={"study": asked}), first | made)
 

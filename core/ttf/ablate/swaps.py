@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ class Choice:
 
     name: str
     overrides: tuple[str, ...]
+    origin: str
+    """What whoever wrote it has written, for messages."""
 
 
 @dataclass(frozen=True)
@@ -44,51 +46,67 @@ class Cell:
     overrides: tuple[str, ...]
     """What it changes about the recipe, such as ``decoder.beam_width=8``."""
 
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What was written for each of the overrides."""
 
-def grid(swaps: Iterable[str], variants: Mapping[str, Sequence[str]]) -> list[Cell]:
+    def told(self, text: str) -> str:
+        """A line about the recipe of this cell, in the words of whoever wrote the swap."""
+        for override, origin in self.origins.items():
+            if text.startswith(label := f"--set {override}:"):
+                return f"{origin}:{text.removeprefix(label)}"
+        return f"{self.name}: {text}"
+
+
+def grid(swaps: Iterable[str], variants: Mapping[str, Sequence[str]], file: str = "") -> list[Cell]:
     """The product of all swaps, the last one varying fastest.
 
     Args:
         swaps: such as ``discretizer=uniform,quantile`` or ``decoder.beam_width=8,32``.
         variants: one more swap; under each name the overrides that it consists of.
+        file: that they were written in; empty for the command line.
 
     Raises:
         RecipeError: a swap is malformed, or names what another one swaps too or what is the same in all cells.
     """
     axes: dict[str, list[Choice]] = {}
+    origin = f"{file}: study.swap" if file else "--swap"
     for text in swaps:
-        path, choices = _parsed(text)
+        path, choices = _parsed(text, origin)
         if path in axes:
-            message = f"--swap {text}: {path} is swapped twice; put all values into one swap"
+            message = f"{origin} {text}: {path} is swapped twice; put all values into one swap"
             raise RecipeError(message)
         axes[path] = choices
     for name, overrides in variants.items():
         for override in overrides:
-            _refuse_fixed(f"variant {name!r}: {override}", override.partition("=")[0].strip())
+            _refuse_fixed(f"{file}: study.variants {name}: {override}", override.partition("=")[0].strip())
     if variants:
-        axes[""] = [Choice(name, tuple(overrides)) for name, overrides in variants.items()]
+        axes[""] = [
+            Choice(name, tuple(changes), f"{file}: study.variants {name}") for name, changes in variants.items()
+        ]
     return [_cell(choices) for choices in product(*axes.values())] if axes else []
 
 
 def _cell(choices: Iterable[Choice]) -> Cell:
     chosen = [*choices]
+    origins = {override: choice.origin for choice in chosen for override in choice.overrides}
     overrides = tuple(override for choice in chosen for override in choice.overrides)
-    return Cell(", ".join(choice.name for choice in chosen), overrides)
+    return Cell(", ".join(choice.name for choice in chosen), overrides, origins)
 
 
-def _parsed(text: str) -> tuple[str, list[Choice]]:
+def _parsed(text: str, origin: str) -> tuple[str, list[Choice]]:
     """The path that a swap is about, and its choices."""
     path, equals, listed = text.partition("=")
     path = path.strip()
     values = values_of(listed) if equals and path else []
     if not values:
-        message = f"--swap {text}: must be written as slot=kind,kind or field=value,value"
+        message = f"{origin} {text}: must be written as slot=kind,kind or field=value,value"
         raise RecipeError(message)
-    _refuse_fixed(f"--swap {text}", path)
+    _refuse_fixed(f"{origin} {text}", path)
     if len({*values}) < len(values):
-        message = f"--swap {text}: a value is given twice"
+        message = f"{origin} {text}: a value is given twice"
         raise RecipeError(message)
-    return path, [Choice(f"{path}={value}", (f"{_target(path, value)}={value}",)) for value in values]
+    chosen = {f"{path}={value}": (f"{_target(path, value)}={value}",) for value in values}
+    return path, [Choice(name, overrides, f"{origin} {name}") for name, overrides in chosen.items()]
 
 
 def _refuse_fixed(label: str, path: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ttf.cli.kinds import KindsCommand
 from ttf.cli.shipped import complete_recipes, find_recipe
 from ttf.errors import ResourceError
 
@@ -31,7 +32,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=KindsCommand, epilog=EPILOG)
 @click.argument("recipe", shell_complete=complete_recipes)
 @click.option(
     "--swap", "swaps", metavar="WHAT=A,B,...", multiple=True, help="A slot and its kinds, or a field and values."

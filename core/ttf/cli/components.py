@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ttf.cli.kinds import KindsCommand
 from ttf.errors import RecipeError, did_you_mean
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def complete_components(
     return [name for name in names if name.startswith(incomplete)]
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=KindsCommand, epilog=EPILOG)
 @click.argument("name", metavar="[SLOT[.KIND]]", required=False, shell_complete=complete_components)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: slot, kind, then fields as JSON Schema.")
 def components(name: str | None, *, as_json: bool) -> None:
@@ -64,8 +65,8 @@ def _selected(registry: Registry, name: str | None) -> list[Entry]:
     entries = [entry for entry in registry.entries if slot in ("", entry.slot)]
     chosen = [entry for entry in entries if kind in ("", entry.kind, entry.qualified)]
     if kind and not chosen:
-        hint = did_you_mean(kind, registry.kinds(slot))
-        message = f"unknown kind {kind!r} of slot {slot!r}{hint}"
+        reason, hint = registry.why_missing(kind), did_you_mean(kind, registry.kinds(slot))
+        message = f"kind {kind!r} is not available: {reason}" if reason else f"unknown kind {kind!r} of {slot!r}{hint}"
         raise RecipeError(message)
     order = list(SLOTS)
     return sorted(chosen, key=lambda entry: (order.index(entry.slot), registry.names(entry)[0]))

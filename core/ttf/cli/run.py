@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ttf.cli.kinds import KindsCommand
 from ttf.cli.shipped import complete_recipes, find_recipe, shipped_parts
 from ttf.errors import RecipeError
 
@@ -27,7 +28,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=KindsCommand, epilog=EPILOG)
 @click.argument("recipe", shell_complete=complete_recipes)
 @click.option("--set", "overrides", metavar="PATH=VALUE", multiple=True, help="Change the recipe; may be repeated.")
 @click.option("--seed", type=int, help="Short for --set seed=N.")

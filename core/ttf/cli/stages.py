@@ -52,10 +52,13 @@ def list_(runs_dir: Path) -> None:
     table = make_table("stage", "trained", "seconds", "by")
     for column in table.columns[:-1]:
         column.no_wrap = True
-    for stage in Stages(runs_dir).finished():
+    kept = Stages(runs_dir)
+    for stage in kept.finished():
         record = stage.record()
         table.add_row(stage.path.name, record["finished"], f"{record['seconds']:.0f}", escape(record["run"]))
     make_console().print(table)
+    for stage in kept.damaged():
+        click.echo(f"{stage.path.name}: its record is damaged; it is trained again, or removed by 'ttf stages prune'")
 
 
 @stages.command()
@@ -100,7 +103,7 @@ def _differs(found: Stage, stage: Stage) -> str:
 @click.option("--days", type=click.FloatRange(0), default=30.0, show_default=True, help="For how long they were idle.")
 @RUNS_DIR
 def prune(days: float, runs_dir: Path) -> None:
-    """Remove stages that no run has trained or taken for some time; runs keep what they took."""
+    """Remove stages that no run has trained or taken for some time, and damaged ones; runs keep what they took."""
     from ttf.stages import Stages
 
     for stage in Stages(runs_dir).prune(days):

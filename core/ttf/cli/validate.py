@@ -17,7 +17,8 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("recipes", metavar="RECIPE...", nargs=-1, required=True, shell_complete=complete_recipes)
 def validate(recipes: tuple[str, ...]) -> None:
-    """Say everything that is wrong with recipes."""
+    """Say everything that is wrong with recipes, and with the cells of their studies."""
+    from ttf.ablate.study import load_study
     from ttf.recipe import load
     from ttf.registry import load_registry
 
@@ -25,7 +26,9 @@ def validate(recipes: tuple[str, ...]) -> None:
     wrong = 0
     for recipe in recipes:
         try:
-            load(find_recipe(recipe), registry)
+            checked = load(find_recipe(recipe), registry)
+            if checked.study is not None:
+                load_study(find_recipe(recipe), registry, (), (), None, lambda text: click.echo(text, err=True))
         except RecipeError as error:
             click.echo(error, err=True)
             wrong = 2

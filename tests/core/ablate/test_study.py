@@ -9,6 +9,7 @@ import pytest
 
 from ttf.ablate.stage_plan import in_order, planned_stages
 from ttf.ablate.study import Study, load_study
+from ttf.cli.edge import run_cli
 from ttf.errors import RecipeError
 from ttf.recipe import dump, load
 from ttf.stages import Stages
@@ -73,17 +74,49 @@ def test_what_a_swap_of_kinds_drops_is_said_once_for_every_cell(builtin_registry
     recipe.write_text(SMOKE.read_text().replace("kind: gpt, layers: 1, heads: 2", "kind: gpt, layers: 1, heads: 2"))
     said: list[str] = []
     made = load_study(recipe, builtin_registry, [], ["model=gpt,lstm"], 3, said.append)
-    assert said == ["model=lstm: --set model.kind=lstm: dropped heads; 'lstm' has no such fields"]
+    assert said == ["--swap model=lstm: dropped heads; 'lstm' has no such fields"]
     first = made.cells["model=lstm"][0].recipe.model
     assert first is not None
     assert (first.kind, first.context) == ("lstm", 3)
 
 
 def test_a_cell_that_is_wrong_is_named_before_anything_runs(builtin_registry: Registry) -> None:
-    with pytest.raises(RecipeError, match=r"^model=lstn: --set model\.kind=lstn: .*did you mean 'lstm'"):
+    with pytest.raises(RecipeError, match=r"^--swap model=lstn: .*did you mean 'lstm'"):
         study(builtin_registry, "model=gpt,lstn")
-    with pytest.raises(RecipeError, match=r"^decoder\.beam_with=8: --set decoder\.beam_with=8: .*beam_width"):
+    with pytest.raises(RecipeError, match=r"^--swap decoder\.beam_with=8: .*beam_width"):
         study(builtin_registry, "decoder.beam_with=8")
+
+
+def test_cells_that_are_the_same_are_refused(builtin_registry: Registry) -> None:
+    with pytest.raises(RecipeError, match=r"the cells 'decoder\.horizon=2' and 'decoder\.horizon=\+2' are the same"):
+        study(builtin_registry, "decoder.horizon=2,+2")
+
+
+def test_all_that_is_wrong_with_the_cells_is_said_at_once(builtin_registry: Registry) -> None:
+    with pytest.raises(RecipeError) as caught:
+        study(builtin_registry, "decoder.beam_width=two,4,0", "model=gpt,lstn")
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
+        "--swap decoder.beam_width=two",
+        "--swap model=lstn",
+        "--swap decoder.beam_width=0",
+    ]
+
+
+def test_what_is_wrong_with_a_study_is_found_where_it_is_written(
+    builtin_registry: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    study_section = 'study: {swap: ["decoder.beam_widht=2,4"], variants: {far: [decoder.horizn=3]}}'
+    recipe.write_text(SMOKE.read_text() + study_section + "\n")
+    with pytest.raises(RecipeError) as caught:
+        study(builtin_registry, path=recipe)
+    assert [line.partition(" unknown field")[0] for line in str(caught.value).splitlines()] == [
+        f"{recipe}: study.swap decoder.beam_widht=2: decoder.beam_widht:",
+        f"{recipe}: study.variants far: decoder.horizn:",
+        f"{recipe}: study.swap decoder.beam_widht=4: decoder.beam_widht:",
+    ]
+    assert run_cli(["validate", str(recipe)]) == 2
+    assert "study.swap decoder.beam_widht=2" in capsys.readouterr().err
 
 
 def test_a_recipe_that_evaluates_nothing_cannot_be_compared(builtin_registry: Registry, tmp_path: Path) -> None:

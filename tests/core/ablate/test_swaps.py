@@ -71,7 +71,7 @@ def test_what_is_no_swap_is_refused(swaps: list[str], message: str) -> None:
 
 def test_a_variant_cannot_change_which_episodes_are_compared() -> None:
     with pytest.raises(RecipeError) as caught:
-        grid([], {"plain": [], "long": ["decoder.horizon=9", "evaluation.max_steps=9"]})
+        grid([], {"plain": [], "long": ["decoder.horizon=9", "evaluation.max_steps=9"]}, "r.yaml")
     assert str(caught.value).startswith(
-        "variant 'long': evaluation.max_steps=9: evaluation.max_steps is the same in all cells: cells are compared in"
+        "r.yaml: study.variants long: evaluation.max_steps=9: evaluation.max_steps is the same in all cells: cells are"
     )

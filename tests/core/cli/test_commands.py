@@ -129,6 +129,12 @@ def test_the_help_of_every_command_has_examples(command: str) -> None:
 
 
 @pytest.mark.usefixtures("builtin")
+@pytest.mark.parametrize("command", ["run", "ablate", "components"])
+def test_the_help_lists_the_kinds_that_are_installed(command: str) -> None:
+    assert "\n  discretizer  quantile, uniform\n" in output(command, "--help")
+
+
+@pytest.mark.usefixtures("builtin")
 def test_validate_says_ok() -> None:
     good = [str(CORPUS / "good" / name) for name in ("full.yaml", "json.yaml")]
     assert output("validate", *good) == f"{good[0]}: ok\n{good[1]}: ok\n"
@@ -236,7 +242,7 @@ def test_components_as_json(install: Install) -> None:
             "unknown slot 'decodr'; did you mean 'decoder'?; known: analyses, baselines, critic, data, decoder, "
             "discretizer, environment, launcher, model, reporters",
         ),
-        ("model.gtp", "unknown kind 'gtp' of slot 'model'; did you mean 'gpt'?; known: gpt, lstm, markov"),
+        ("model.gtp", "unknown kind 'gtp' of 'model'; did you mean 'gpt'?; known: gpt, lstm, markov"),
     ],
 )
 def test_components_suggests_the_nearest_name(name: str, message: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -69,6 +69,12 @@ def test_the_card_is_light(slot: str, tmp_path: Path, builtin_registry: Registry
 
 
 @pytest.mark.parametrize("slot", SLOTS)
+def test_a_plugin_may_be_called_after_its_slot(slot: str, tmp_path: Path, builtin_registry: Registry) -> None:
+    folder = written(f"my_{slot}", slot, builtin_registry, tmp_path)
+    assert f'kind: Literal["my_{slot}"]' in (folder / f"my_{slot}" / "__init__.py").read_text()
+
+
+@pytest.mark.parametrize("slot", SLOTS)
 def test_nothing_of_the_template_is_left(slot: str) -> None:
     name = LONG
     files = rendered(name, slot)
@@ -114,7 +120,7 @@ def test_a_recipe_with_a_new_component_is_told_the_same_errors(
         f"{file}:2:25: data.step: unknown field; did you mean 'steps'?; known: discount, episodes, goal, kind, noise, "
         "observation_dims, reward_scale, reward_shift, seed, steps, stride, stride_action, terminal_penalty\n"
         f"{file}:3:21: discretizer.kind: unknown kind 'told_discretizr'; did you mean 'told_discretizer'?; known: "
-        "told_discretizer"
+        "told_discretizer; TTF_PLUGINS leaves plugins out"
     )
 
 
