@@ -132,7 +132,7 @@ class RunDir:
 
     @property
     def writer(self) -> Path:
-        """Which process last began to write this run."""
+        """Which process that is, for people."""
         return self.path / ".writer"
 
     def read(self, name: str) -> Any:  # noqa: ANN401  (JSON)

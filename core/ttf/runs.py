@@ -94,6 +94,7 @@ def locked(run: RunDir, patience: float = 0.0) -> Iterator[None]:
         write_text(run.writer, f"process {os.getpid()} of {socket.gethostname()}")
         yield
     finally:
+        run.writer.unlink(missing_ok=True)
         lock.release()
 
 
