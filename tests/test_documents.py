@@ -17,6 +17,7 @@ from ttf.cli.edge import run_cli
 from ttf.cli.group import make_cli
 from ttf.data_check.check import check_data
 from ttf.errors import TtfError
+from ttf.interrupts import EXIT_CODES
 from ttf.recipe import load
 from ttf.registry import load_registry
 from ttf.requirements import component_sections
@@ -132,7 +133,7 @@ def test_the_overrides_in_the_readme_are_valid(builtin_registry: Registry) -> No
 
 def test_every_exit_code_is_in_the_readme() -> None:
     errors: list[type[TtfError]] = [TtfError, *TtfError.__subclasses__()]
-    codes = {error.exit_code for error in errors} | {0, 130, 143}
+    codes = {error.exit_code for error in errors} | {0, *EXIT_CODES.values()}
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Exit codes")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| ([\d, ]+) \|", text, re.MULTILINE)
     assert {int(code) for row in rows for code in row.split(",")} == codes

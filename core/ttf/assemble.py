@@ -56,13 +56,14 @@ def run_in(
     stages: Stages | None,
     progress: Progress,
     company: Company | None = None,
+    patience: float = 0.0,
 ) -> None:
-    """Do what a recipe says in a folder, going on with what it holds.
+    """Do what a recipe says in a folder, going on with what it holds; who writes there has ``patience`` seconds to end.
 
     Raises:
         TtfError: see :func:`run_recipe`.
     """
-    with handled() as interrupts, locked(run):
+    with handled() as interrupts, locked(run, patience):
         experiment = Experiment(recipe, run, device, progress, interrupts, stages, company)
         with experiment.closing:
             experiment.run()

@@ -9,7 +9,7 @@ TtfError
     ├── CheckpointError   a checkpoint is corrupt or does not fit
     └── LostProcessError  another process of the same training has ended
 
-Interrupted (130 or 143, SIGINT or SIGTERM) is no error, and is not caught with them.
+Interrupted (130, 143 or 129: SIGINT, SIGTERM or SIGHUP) is no error, and is not caught with them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Interrupted(BaseException):
     Not an Exception: it is raised in the middle of anything, also of code that carries on after any Exception.
 
     Args:
-        exit_code: 130 for SIGINT, 143 for SIGTERM.
+        exit_code: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
     """
 
     def __init__(self, exit_code: int) -> None:

@@ -1,10 +1,11 @@
-"""Signals: SIGINT and SIGTERM end a run, and where work would be lost only at the next safe moment."""
+"""Signals: SIGINT, SIGTERM and SIGHUP end a run, and where work would be lost only at the next safe moment."""
 
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from ttf.errors import Interrupted, LostProcessError
 
@@ -13,22 +14,24 @@ if TYPE_CHECKING:
     from types import FrameType
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+if sys.platform != "win32":
+    EXIT_CODES[signal.SIGHUP] = 129  # the terminal has been closed
 
 
 class Interrupts:
     """What signals have asked for."""
 
     def __init__(self) -> None:
-        self._deferring = self._ignoring = False
+        self._deferring = self._patient = self._ignoring = False
         self._pending: int | None = None
 
     @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Within, the first signal waits for :meth:`check`; a second one still ends the run at once.
+    def deferred(self, *, patient: bool = False) -> Iterator[None]:
+        """Within, the first signal waits for :meth:`check`; a second one, if not ``patient``, ends the run at once.
 
         Once another process of a training has ended, signals are ignored.
         """
-        self._deferring = True
+        self._deferring, self._patient = True, patient
         try:
             yield
         except LostProcessError:
@@ -80,20 +83,27 @@ class Interrupts:
         if self._ignoring:
             return
         second, self._pending = self.pending, EXIT_CODES[signal.Signals(number)]
-        if second or not self._deferring:
+        if not self._deferring or (second and not self._patient):
             raise Interrupted(self._pending)
 
 
 @contextmanager
 def handled() -> Iterator[Interrupts]:
-    """Handle SIGINT and SIGTERM within; only the main thread can, elsewhere signals stay as they are."""
+    """Handle the signals within; only the main thread can, elsewhere they stay as they are.
+
+    So does a SIGHUP that is ignored, as ``nohup`` wants it.
+    """
     interrupts = Interrupts()
-    try:
-        before = {number: signal.signal(number, interrupts.handle) for number in EXIT_CODES}
-    except ValueError:  # not the main thread
-        before = {}
+    before: dict[signal.Signals, Any] = {}
+    with suppress(ValueError):  # not the main thread
+        for number in (number for number in EXIT_CODES if not _hushed(number)):
+            before[number] = signal.signal(number, interrupts.handle)
     try:
         yield interrupts
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if interrupts.ignored else handler)
+
+
+def _hushed(number: signal.Signals) -> bool:
+    return number.name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN

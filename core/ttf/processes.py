@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ POLL = 0.1
 
 PATIENCE = 30.0
 """Seconds that a process has to save what it has done when it is asked to stop."""
+
+_TIED = "TTF_STDIN_IS_LAUNCHER"
+"""Set for a job whose stdin nobody writes to: it closes when the process that has started the job is gone."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ class Process:
 
     def __init__(self, job: Job, limits: Limits, environment: Mapping[str, str] | None = None) -> None:
         self.job = job
-        self.peak = 0
-        """Most bytes of memory seen in use."""
+        self.used = self.peak = 0
+        """Bytes of memory seen in use, last and at most."""
 
         self.failure: str | None = None
         """Why it has failed, once it has ended; None if it has not."""
@@ -71,10 +75,10 @@ class Process:
             self._offset = log.tell()  # an earlier attempt's words are not this one's
             self._process = subprocess.Popen(  # noqa: S603  (the command is ours)
                 job.command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **threads, **(environment or {})},
+                env={**os.environ, **threads, **(environment or {}), _TIED: "1"},
                 start_new_session=True,
             )
 
@@ -85,7 +89,8 @@ class Process:
             self.failure = self._reason(code)
             self._kill()  # what it may have left behind
             return True
-        self.peak = max(self.peak, used := self._memory())
+        self.used = used = self._memory()
+        self.peak = max(self.peak, used)
         seconds, allowed = self._limits.seconds, self._limits.bytes
         if seconds is not None and time.monotonic() - self._started > seconds:
             self.failure = f"still ran after {seconds / 60:g} minutes"
@@ -109,6 +114,8 @@ class Process:
         self._process.wait()
 
     def _kill(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -151,6 +158,19 @@ def run_process(job: Job, limits: Limits) -> str | None:
         process.kill_after(PATIENCE)
         raise
     return process.failure
+
+
+def end_with_launcher() -> None:
+    """End this job once the process that has started it as a :class:`Process` is gone, whatever has ended that."""
+    if os.environ.pop(_TIED, None):
+        threading.Thread(target=_end_when_alone, daemon=True).start()
+
+
+def _end_when_alone() -> None:
+    os.read(0, 1)  # comes back when nobody holds the other end
+    os.kill(os.getpid(), signal.SIGTERM)  # the main thread saves, if it can
+    time.sleep(PATIENCE)
+    os.killpg(0, signal.SIGKILL)
 
 
 def available_memory() -> int:

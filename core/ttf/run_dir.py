@@ -130,6 +130,11 @@ class RunDir:
         """Held by the process that writes this run."""
         return self.path / ".lock"
 
+    @property
+    def writer(self) -> Path:
+        """Which process that is, for people."""
+        return self.path / ".writer"
+
     def read(self, name: str) -> Any:  # noqa: ANN401  (JSON)
         """A JSON document of the run, such as ``run``, ``result`` or :meth:`analysis`; None if absent.
 

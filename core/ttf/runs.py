@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import socket
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from ttf.errors import RecipeError, ResourceError
-from ttf.run_dir import RunDir
+from ttf.run_dir import RunDir, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,21 +77,24 @@ def newest_unfinished(runs_dir: Path, recipe: Recipe) -> RunDir:
 
 
 @contextmanager
-def locked(run: RunDir) -> Iterator[None]:
-    """Keep other processes from writing to a run.
+def locked(run: RunDir, patience: float = 0.0) -> Iterator[None]:
+    """Keep other processes from writing to a run; one that does already has ``patience`` seconds to end.
 
     Raises:
         ResourceError: another process does already.
     """
     lock = FileLock(run.lock)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout as error:
-        message = f"{run.path}: another process is writing to this run"
+        writer = run.writer.read_text(encoding="utf-8") if run.writer.exists() else "another process"
+        message = f"{run.path}: {writer} is still writing to this run"
         raise ResourceError(message) from error
     try:
+        write_text(run.writer, f"process {os.getpid()} of {socket.gethostname()}")
         yield
     finally:
+        run.writer.unlink(missing_ok=True)
         lock.release()
 
 

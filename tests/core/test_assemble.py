@@ -418,6 +418,6 @@ def test_a_decoder_may_change_before_a_run_is_resumed(whole: RunDir, tmp_path: P
 def test_a_run_that_another_one_writes_to_is_refused(tmp_path: Path) -> None:
     cut = interrupted(tmp_path, progress=TickingQuiet(name="training", at=7))
     before = cut.metrics.read_text()
-    with locked(cut), pytest.raises(ResourceError, match="another process is writing to this run"):
+    with locked(cut), pytest.raises(ResourceError, match="is still writing to this run"):
         run(tmp_path, resume=True)
     assert cut.metrics.read_text() == before

@@ -5,13 +5,25 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ttf.errors import Interrupted, LostProcessError
 from ttf.interrupts import Interrupts, handled
 
-CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+@pytest.fixture(autouse=True)
+def _a_terminal() -> Iterator[None]:
+    """SIGHUP as a terminal leaves it, though these tests may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(("number", "code"), CODES)
@@ -21,9 +33,9 @@ def test_a_signal_ends_the_run_at_once(number: signal.Signals, code: int) -> Non
     assert error.value.exit_code == code
 
 
-def deferred(interrupts: Interrupts, *numbers: signal.Signals, done: list[bool]) -> None:
+def deferred(interrupts: Interrupts, *numbers: signal.Signals, done: list[bool], patient: bool = False) -> None:
     """Send signals within a deferred block, and note after each whether one is pending."""
-    with interrupts.deferred():
+    with interrupts.deferred(patient=patient):
         for number in numbers:
             os.kill(os.getpid(), number)
             done.append(interrupts.pending)
@@ -46,6 +58,21 @@ def test_the_second_signal_does_not_wait(first: signal.Signals, second: signal.S
         deferred(interrupts, first, second, done=done)
     assert error.value.exit_code == code
     assert done == [True]
+
+
+def test_patient_work_makes_the_second_signal_wait_too() -> None:
+    done: list[bool] = []
+    with handled() as interrupts, pytest.raises(Interrupted) as error:
+        deferred(interrupts, signal.SIGTERM, signal.SIGINT, done=done, patient=True)
+    assert error.value.exit_code == 130
+    assert done == [True, True]
+
+
+def test_a_run_under_nohup_outlives_its_terminal() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with handled():
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 def test_another_error_within_a_deferred_block_is_the_one_that_counts() -> None:
@@ -98,7 +125,7 @@ def test_a_signal_of_another_process_waits_as_one_of_this_one_does() -> None:
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number, _ in CODES]
     with handled() as interrupts:
-        assert [signal.getsignal(number) for number, _ in CODES] == [interrupts.handle] * 2
+        assert [signal.getsignal(number) for number, _ in CODES] == [interrupts.handle] * len(CODES)
     assert [signal.getsignal(number) for number, _ in CODES] == before
     with pytest.raises(KeyError), handled():
         raise KeyError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -136,7 +137,13 @@ def test_a_run_that_another_process_writes_to_is_left_alone(tmp_path: Path) -> N
         assert holder.stdout.readline() == b"locked\n"
         with pytest.raises(ResourceError) as error, locked(run):
             pass
-        assert str(error.value) == f"{tmp_path}: another process is writing to this run"
+        writer = f"process {holder.pid} of {socket.gethostname()}"
+        assert str(error.value) == f"{tmp_path}: {writer} is still writing to this run"
+        (tmp_path / ".writer").unlink()
+        with pytest.raises(ResourceError, match=r": another process is still writing to this run$"), locked(run):
+            pass
         holder.kill()
+        with locked(run, patience=60):  # it has time to end
+            pass
     with locked(run):
         pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ttf.ablate.stage_plan import in_order
+from ttf.ablate.stage_plan import startable
 from ttf.interfaces.launcher import Job
 from ttf.processes import this_command
 from ttf.recipe import dump
@@ -28,6 +28,9 @@ def missing(study: Study, folder: StudyDir) -> list[Trial]:
 def launch(study: Study, folder: StudyDir, launcher: Launcher, runs_dir: Path, progress: Progress) -> dict[str, str]:
     """Run what is missing; of every trial that has failed, why.
 
+    The launcher is given first what waits for nobody. When all of that has ended, those follow that share what it has
+    trained; if it has failed, the next one that needs the part trains it.
+
     Args:
         study: all of it.
         folder: where its runs are.
@@ -38,10 +41,10 @@ def launch(study: Study, folder: StudyDir, launcher: Launcher, runs_dir: Path, p
     Raises:
         ResourceError: a folder cannot be made, or the launcher cannot work.
     """
-    trials = in_order(missing(study, folder), Stages(runs_dir))
-    jobs = {_job(trial, folder, runs_dir): trial for trial in trials}
+    left = missing(study, folder)
+    jobs = {trial.name: _job(trial, folder, runs_dir) for trial in left}
     total, failures = sum(1 for _ in study.trials), {}
-    with progress.task("trials", total, done=total - len(trials), unit="trials") as task:
+    with progress.task("trials", total, done=total - len(left), unit="trials") as task:
 
         def ended(job: Job, failure: str | None) -> None:
             if failure is not None:
@@ -50,7 +53,10 @@ def launch(study: Study, folder: StudyDir, launcher: Launcher, runs_dir: Path, p
             folder.write("failures", failures)
             task.advance()
 
-        launcher.run([*jobs], ended)
+        while left:
+            wave = [jobs.pop(trial.name) for trial in startable(left, Stages(runs_dir))]
+            launcher.run(wave, ended)
+            left = [trial for trial in left if trial.name in jobs]
     return failures
 
 

@@ -44,14 +44,14 @@ def planned_stages(trials: Iterable[Trial], stages: Stages) -> list[PlannedStage
     return [*planned.values()]
 
 
-def in_order(trials: Iterable[Trial], stages: Stages) -> list[Trial]:
-    """Trials in the order in which they should start: those that train something first.
+def startable(trials: Iterable[Trial], stages: Stages) -> list[Trial]:
+    """Those trials that have nothing to wait for: they train what they need, or it is there.
 
-    Otherwise a trial would keep its place while it waits for what another one is just training.
+    One that needs what another one is to train would keep a place while it waits, and its time limit would run.
     """
     every = [*trials]
-    first = {stage.trials[0].name for stage in planned_stages(every, stages) if not stage.kept}
-    return sorted(every, key=lambda trial: trial.name not in first)
+    waiting = {trial.name for stage in planned_stages(every, stages) if not stage.kept for trial in stage.trials[1:]}
+    return [trial for trial in every if trial.name not in waiting]
 
 
 def _key(name: str, parts: Mapping[str, Any]) -> str:

@@ -74,7 +74,8 @@ def _run(args: Sequence[str] | None, settings: Settings) -> int:
         code = make_cli().main(args, prog_name="ttf", standalone_mode=False, obj=settings)
         sys.stdout.flush()
     except Interrupted as event:
-        click.echo(str(event), err=True)
+        with suppress(OSError):  # the terminal may be gone
+            click.echo(str(event), err=True)
         return event.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)

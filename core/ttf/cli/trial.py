@@ -12,6 +12,10 @@ import click
 @click.option("--runs-dir", type=click.Path(file_okay=False, path_type=Path), default="runs", show_default=True)
 def trial(folder: Path, runs_dir: Path) -> None:
     """Run the recipe in FOLDER there, going on with what it holds; parts are shared with the runs in --runs-dir."""
+    from ttf.processes import PATIENCE, end_with_launcher
+
+    end_with_launcher()
+
     from ttf.cli.progress import make_progress
     from ttf.recipe import load
     from ttf.registry import load_registry
@@ -25,4 +29,4 @@ def trial(folder: Path, runs_dir: Path) -> None:
     from ttf.stages import Stages
 
     with make_progress() as progress:
-        run_in(run, recipe, resolve_device(recipe.device), Stages(runs_dir), progress)
+        run_in(run, recipe, resolve_device(recipe.device), Stages(runs_dir), progress, patience=PATIENCE)

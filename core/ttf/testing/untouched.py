@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ttf.interrupts import EXIT_CODES
 from ttf.testing.requirement import require
 from ttf.training_state import own_random_states, random_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = tuple(EXIT_CODES)
 
 
 @contextmanager

@@ -20,7 +20,9 @@ ttf_api = "1"
 class LocalConfig(LauncherConfig):
     """Runs cells on this machine, as many at once as there are processors and memory for.
 
-    One more is started when there is room in memory for as much as the largest cell has used so far.
+    One more is started when there is room for it beside all that the running ones may still need. Each is taken to need
+    `memory`, or without that as much as the largest has used so far; the first then runs alone until that is known:
+    until it has ended, or not grown for ten seconds.
     """
 
     kind: Literal["local"] = "local"

@@ -19,6 +19,37 @@ if TYPE_CHECKING:
     from ttf_plugins.local import LocalConfig
 
 
+SETTLED = 10.0
+"""Seconds after which a job that has not grown is taken to have all the memory that it needs."""
+
+
+@final
+class _Need:
+    """The memory that a job needs: what it is allowed, or else the most that any has used.
+
+    As long as nothing is known of the latter, a job runs alone: until one has ended well, or has stopped growing.
+    """
+
+    def __init__(self, allowed: float | None) -> None:
+        self._allowed = allowed
+        self._peak, self._grew, self._known = 0, time.monotonic(), False
+
+    def look(self, process: Process, *, over: bool) -> None:
+        """Learn from a job that runs, or is over."""
+        if process.peak > 1.05 * self._peak:
+            self._grew = time.monotonic()
+        self._peak = max(self._peak, process.peak)
+        settled = self._peak > 0 and time.monotonic() - self._grew >= SETTLED
+        self._known = self._known or (process.failure is None if over else settled)
+
+    def room_beside(self, running: Sequence[Process]) -> bool:
+        """Whether there is memory for one more, also once all that run have taken what they need."""
+        need = self._peak if self._allowed is None else self._allowed
+        known = self._known or self._allowed is not None
+        growth = sum(max(0.0, need - process.used) for process in running)
+        return not running or (known and available_memory() >= need + growth)
+
+
 @final
 class LocalLauncher(Launcher):
     """Starts a job whenever there is a slot and memory for it; every GPU is a slot of its own."""
@@ -27,18 +58,20 @@ class LocalLauncher(Launcher):
         self.config = config
         self.gpus = torch.cuda.device_count()
         self.slots = config.slots or self.gpus or max(1, _processors() // config.threads)
+        self._need = _Need(Limits.of(config).bytes)
 
     def run(self, jobs: Sequence[Job], ended: Callable[[Job, str | None], None]) -> None:
         """See :class:`ttf.interfaces.launcher.Launcher`."""
-        waiting, running, peak = deque(jobs), dict[int, Process](), 0
+        waiting, running = deque(jobs), dict[int, Process]()
         try:
             while waiting or running:
                 for slot, process in [*running.items()]:
-                    if process.ended():
+                    over = process.ended()
+                    self._need.look(process, over=over)
+                    if over:
                         del running[slot]
                         ended(process.job, process.failure)
-                    peak = max(peak, process.peak)
-                while waiting and len(running) < self.slots and (not running or available_memory() >= peak):
+                while waiting and len(running) < self.slots and self._need.room_beside([*running.values()]):
                     slot = min({*range(self.slots)} - {*running})
                     job = waiting.popleft()
                     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -36,6 +37,7 @@ class RayConfig(LauncherConfig):
         Raises:
             PluginError: Ray is not installed.
         """
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # of what raylets print here, nothing; read at import
         require_extra("ray")
         from ttf_plugins.ray.ray import RayLauncher
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import threading
@@ -11,7 +12,8 @@ import ray
 
 from ttf.errors import ResourceError, reason
 from ttf.interfaces.launcher import Launcher
-from ttf.processes import GIB, Limits, run_process
+from ttf.interrupts import handled
+from ttf.processes import GIB, PATIENCE, Limits, run_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,29 +35,39 @@ class RayLauncher(Launcher):
         Raises:
             ResourceError: there is no cluster at the address.
         """
-        mine = not ray.is_initialized()
-        if mine:
-            self._connect()
-        tasks: dict[Any, Job] = {}
-        try:
-            remote = ray.remote(**self._needs())(run_process)
-            tasks |= {remote.remote(job, Limits.of(self.config)): job for job in jobs}
-            while tasks:
-                finished, _ = ray.wait([*tasks], num_returns=1, timeout=1.0)
-                for task in finished:
-                    ended(tasks.pop(task), self._failure(task))
-        finally:
-            for task in tasks:
-                ray.cancel(task, force=False)
+        with handled() as interrupts, interrupts.deferred(patient=True):  # Ray's calls cannot be left by an exception
+            mine = not ray.is_initialized()
             if mine:
-                ray.shutdown()
+                self._connect()
+            tasks: dict[Any, Job] = {}
+            try:
+                remote = ray.remote(**self._needs())(run_process)
+                tasks |= {remote.remote(job, Limits.of(self.config)): job for job in jobs}
+                while tasks:
+                    finished, _ = ray.wait([*tasks], num_returns=1, timeout=1.0)
+                    for task in finished:
+                        ended(tasks.pop(task), self._failure(task))
+                    interrupts.check()
+            finally:
+                for task in tasks:
+                    ray.cancel(task, force=False)
+                if tasks:
+                    ray.wait([*tasks], num_returns=len(tasks), timeout=PATIENCE)
+                if mine:
+                    ray.shutdown()
 
     def _connect(self) -> None:
         address = self.config.address
         before = signal.getsignal(signal.SIGTERM)
+        logging.getLogger("ray").setLevel(logging.ERROR)
         try:
             _knock(address)
-            ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False)
+            ray.init(
+                address=address or "local",
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
         except (OSError, RuntimeError, ValueError) as error:
             message = f"no Ray cluster at {address or 'this machine'}: {reason(error)}"
             raise ResourceError(message) from error
@@ -71,6 +83,10 @@ class RayLauncher(Launcher):
     def _failure(self, task: Any) -> str | None:  # noqa: ANN401  (Ray's reference)
         try:
             failure: str | None = ray.get(task)
+        except ray.exceptions.RayTaskError as error:
+            return f"cannot be started: {reason(error.cause)}"
+        except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
+            return "the Ray worker was killed, as happens when memory runs out"
         except ray.exceptions.RayError as error:
             return f"{type(error).__name__}: {reason(error)}"
         return failure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ttf.ablate.stage_plan import in_order, planned_stages
+from ttf.ablate.stage_plan import planned_stages, startable
 from ttf.ablate.study import Study, load_study
 from ttf.cli.edge import run_cli
 from ttf.errors import RecipeError
@@ -150,8 +150,7 @@ def test_what_is_trained_is_known_before_anything_runs(builtin_registry: Registr
     made = study(builtin_registry, "discretizer=uniform,quantile", "decoder.beam_width=2,4")
     planned = planned_stages(made.trials, Stages(tmp_path))
     assert [(stage.name, stage.kept, len(stage.trials)) for stage in planned] == [("model", False, 2)] * 4
-    first = [stage.trials[0].name for stage in planned]
-    assert [trial.name for trial in in_order(made.trials, Stages(tmp_path))][:4] == first
+    assert startable(made.trials, Stages(tmp_path)) == [stage.trials[0] for stage in planned]
 
 
 def test_an_option_of_a_study_that_is_wrong_is_named(builtin_registry: Registry, tmp_path: Path) -> None:

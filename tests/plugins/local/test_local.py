@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,6 @@ from ttf.processes import GIB, Limits, run_process
 from ttf.testing import check_launcher
 from ttf_plugins.local import LocalConfig
 from ttf_plugins.local import local as module
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_contract_of_launchers_is_kept() -> None:
@@ -36,15 +34,91 @@ def test_no_more_than_slots_run_at_once_and_they_start_in_order(tmp_path: Path) 
     assert max(sum(start <= moment < end for start, end in spans) for moment in starts) == 2
 
 
-def test_one_more_starts_only_when_there_is_memory_for_the_largest_so_far(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@dataclass
+class Machine:
+    """What jobs that are only played do with the time and the memory of a machine."""
+
+    memory: float
+    lasts: float = 100.0
+    """Seconds that a job takes."""
+
+    needs: float = 100.0
+    """Memory of a job, which it has after five seconds."""
+
+    failing: tuple[str, ...] = ()
+    clock: float = 0.0
+    started: dict[str, float] = field(default_factory=dict)
+    running: list[Played] = field(default_factory=list)
+
+    def monotonic(self) -> float:
+        return self.clock
+
+    def sleep(self, _seconds: float) -> None:
+        self.clock += 1
+
+    def available(self) -> float:
+        return self.memory - sum(process.used for process in self.running)
+
+    def start(self, job: Job, _limits: Limits, _environment: object) -> Played:
+        self.started[job.name] = self.clock
+        self.running.append(process := Played(job, self))
+        return process
+
+
+class Played:
+    """Stands for a process."""
+
+    def __init__(self, job: Job, machine: Machine) -> None:
+        self.job, self.machine = job, machine
+        self.used = self.peak = 0.0
+        self.failure: str | None = None
+
+    def ended(self) -> bool:
+        machine, age = self.machine, self.machine.clock - self.machine.started[self.job.name]
+        self.used = machine.needs * min(1.0, age / 5)
+        self.peak = max(self.peak, self.used)
+        if age < machine.lasts:
+            return False
+        self.failure = "out of luck" if self.job.name in machine.failing else None
+        machine.running.remove(self)
+        return True
+
+    def stop(self) -> None:
+        """It has ended."""
+
+    def kill_after(self, patience: float) -> None:
+        """It has ended."""
+
+
+def _played(monkeypatch: pytest.MonkeyPatch, machine: Machine, config: LocalConfig) -> list[float]:
+    """When each of four jobs starts."""
+    monkeypatch.setattr(module, "time", machine)
+    monkeypatch.setattr(module, "Process", machine.start)
+    monkeypatch.setattr(module, "available_memory", machine.available)
+    jobs = [Job(str(number), ("played",), Path(f"{number}.log")) for number in range(4)]
+    config.build().run(jobs, lambda _job, _failure: None)
+    return [machine.started[job.name] for job in jobs]
+
+
+def test_the_first_runs_alone_until_it_grows_no_more_and_then_as_many_as_there_is_memory_for(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "available_memory", lambda: 10 * 2**20)  # less than any Python takes
-    code = "import time; print(time.monotonic(), flush=True); time.sleep(0.6); print(time.monotonic())"
-    jobs = [_job(tmp_path, str(number), code) for number in range(4)]
-    LocalConfig(slots=3).build().run(jobs, lambda _job, failure: _none(failure))
-    spans = [tuple(map(float, job.log.read_text().split())) for job in jobs]
-    assert spans[3][0] > max(end for _, end in spans[:3]), "the last one waits until nothing else runs"
+    assert _played(monkeypatch, Machine(memory=350), LocalConfig(slots=4)) == [0, 15, 15, 100]
+
+
+def test_what_one_has_used_that_has_ended_well_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _played(monkeypatch, Machine(memory=350, lasts=6), LocalConfig(slots=4)) == [0, 6, 6, 6]
+    failing = Machine(memory=350, lasts=6, failing=("0", "1"))
+    assert _played(monkeypatch, failing, LocalConfig(slots=4)) == [0, 6, 12, 15]
+
+
+def test_the_memory_that_each_may_have_is_kept_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(memory=2.5 * GIB, needs=0.3 * GIB)
+    assert _played(monkeypatch, machine, LocalConfig(slots=4, memory=1.0)) == [0, 0, 100, 100]
+
+
+def test_a_job_runs_alone_where_there_is_not_even_memory_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _played(monkeypatch, Machine(memory=10), LocalConfig(slots=4)) == [0, 100, 200, 300]
 
 
 def test_threads_are_as_many_as_the_configuration_says(tmp_path: Path) -> None:
