@@ -33,10 +33,19 @@ def create_run(runs_dir: Path, recipe: Recipe) -> RunDir:
     Raises:
         ResourceError: it cannot be made.
     """
+    return RunDir(timed_folder(runs_dir / recipe.name))
+
+
+def timed_folder(parent: Path) -> Path:
+    """A new folder in another one, called after the time.
+
+    Raises:
+        ResourceError: it cannot be made.
+    """
     stamp = time.strftime("%Y%m%d-%H%M%S")
     names = [stamp, *(f"{stamp}-{number}" for number in range(2, 100))]
     for name in names:
-        path = runs_dir / recipe.name / name
+        path = parent / name
         try:
             path.mkdir(parents=True)
         except FileExistsError as error:
@@ -45,8 +54,8 @@ def create_run(runs_dir: Path, recipe: Recipe) -> RunDir:
         except OSError as error:
             raise _unusable(path, error) from error
         else:
-            return RunDir(path)
-    message = f"{runs_dir / recipe.name}: too many runs were started in this second"
+            return path
+    message = f"{parent}: too many runs were started in this second"
     raise ResourceError(message)
 
 
@@ -56,7 +65,7 @@ def newest_unfinished(runs_dir: Path, recipe: Recipe) -> RunDir:
     Raises:
         RecipeError: there is none; the message is about the newest run.
     """
-    paths = sorted((runs_dir / recipe.name).glob("*"), key=_order, reverse=True)
+    paths = sorted((runs_dir / recipe.name).glob("*"), key=by_time, reverse=True)
     runs = [(run, record) for run in map(RunDir, paths) if (record := run.read("run"))]
     wanted = training_hash(recipe)
     for run, record in runs:
@@ -150,12 +159,12 @@ def digest(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _order(path: Path) -> tuple[str, int]:
+def by_time(path: Path) -> tuple[str, int]:
     """Time and number of a run folder, so that ``20260102-030405-10`` comes after ``20260102-030405-9``."""
     day, clock, number, *_ = (*path.name.split("-"), "", "", "")
     return f"{day}-{clock}", int(number) if number.isdecimal() else 1
 
 
 def _unusable(path: Path, error: OSError) -> ResourceError:
-    message = f"{path}: the run folder cannot be made: {error.strerror or error}"
+    message = f"{path}: the folder cannot be made: {error.strerror or error}"
     return ResourceError(message)

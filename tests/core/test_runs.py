@@ -41,7 +41,7 @@ def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path: Path, monkey
 
 def test_a_runs_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResourceError, match=r"file/tiny/[0-9-]+: the run folder cannot be made: Not a directory$"):
+    with pytest.raises(ResourceError, match=r"file/tiny/[0-9-]+: the folder cannot be made: Not a directory$"):
         create_run(tmp_path / "file", RECIPE)
 
 

@@ -64,5 +64,5 @@ def _job(trial: Trial, folder: StudyDir, runs_dir: Path) -> Job:
     run = folder.run(trial)
     run.path.mkdir(parents=True, exist_ok=True)
     write_text(run.recipe, dump(trial.recipe))
-    command = this_command("trial", str(run.path.absolute()), "--runs-dir", str(runs_dir.absolute()))
+    command = this_command("--debug", "trial", str(run.path.absolute()), "--runs-dir", str(runs_dir.absolute()))
     return Job(trial.name, command, folder.log(trial).absolute())

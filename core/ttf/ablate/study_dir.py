@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ttf.errors import DataError, RecipeError, ResourceError
+from ttf.errors import DataError, RecipeError
 from ttf.recipe import dump
 from ttf.run_dir import RunDir, write_text
-from ttf.runs import digest, plain_section
+from ttf.runs import by_time, digest, plain_section, timed_folder
 
 if TYPE_CHECKING:
     from ttf.ablate.study import Study, Trial
@@ -77,13 +76,7 @@ def create_study(runs_dir: Path, study: Study) -> StudyDir:
     Raises:
         ResourceError: it cannot be made.
     """
-    path = _folder(runs_dir, study) / time.strftime("%Y%m%d-%H%M%S")
-    try:
-        path.mkdir(parents=True)
-    except OSError as error:
-        message = f"{path}: the folder of the study cannot be made: {error.strerror or error}"
-        raise ResourceError(message) from error
-    made = StudyDir(path)
+    made = StudyDir(timed_folder(_folder(runs_dir, study)))
     write_text(made.recipe, dump(study.recipe))
     cells = {name: [trial.seed for trial in trials] for name, trials in study.cells.items()}
     made.write("study", {"recipe": study.recipe.name, "cells": cells, "identity": identity(study)})
@@ -96,7 +89,7 @@ def newest_study(runs_dir: Path, study: Study) -> StudyDir:
     Raises:
         RecipeError: there is none.
     """
-    found = [StudyDir(path) for path in sorted(_folder(runs_dir, study).glob("*"), reverse=True)]
+    found = [StudyDir(path) for path in sorted(_folder(runs_dir, study).glob("*"), key=by_time, reverse=True)]
     same = [folder for folder in found if folder.read("study").get("identity") == identity(study)]
     if same:
         return same[0]

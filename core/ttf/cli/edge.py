@@ -90,7 +90,7 @@ def _run(args: Sequence[str] | None, settings: Settings) -> int:
     except Exception as error:  # noqa: BLE001  (this is the last line of defence)
         if settings.debug:
             traceback.print_exc()
-        return _report(error)
+        return _report(error, debug=settings.debug)
     return code if isinstance(code, int) else 0
 
 
@@ -114,12 +114,13 @@ def _follow(company: Company, *, debug: bool) -> int:
         company.leave()
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, *, debug: bool = False) -> int:
     expected = _expected(error)
     if expected is None:
         plugin = culprit(error)
         blamed = f"{plugin}: " if plugin else ""
-        click.echo(f"Error: {blamed}unexpected {_one_line(error)}; rerun as 'ttf --debug ...' to see where", err=True)
+        hint = "" if debug else "; rerun as 'ttf --debug ...' to see where"
+        click.echo(f"Error: {blamed}unexpected {_one_line(error)}{hint}", err=True)
         return PluginError.exit_code if plugin else 1
     lines = str(expected).splitlines() or [type(expected).__name__]
     if len(lines) == 1:

@@ -173,6 +173,14 @@ def test_only_what_is_missing_runs_when_a_study_goes_on(tmp_path: Path) -> None:
     assert compare(study, folder).failures == {}
 
 
+def test_studies_of_the_same_second_get_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.strftime", lambda _: "20260102-030405")
+    study = tiny_study()
+    made = [create_study(tmp_path, study) for _ in range(2)]
+    assert [folder.path.name for folder in made] == ["20260102-030405", "20260102-030405-2"]
+    assert newest_study(tmp_path, study) == made[1]
+
+
 def test_another_study_is_not_gone_on_with(tmp_path: Path) -> None:
     create_study(tmp_path, tiny_study())
     other = tiny_study({name: changes for name, changes in SWAPS.items() if name != "wide"})

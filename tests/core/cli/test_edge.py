@@ -155,7 +155,7 @@ def test_debug_shows_the_traceback_too(monkeypatch: pytest.MonkeyPatch, capfd: p
     assert run_cli(["--debug", "schema"]) == 1
     lines = capfd.readouterr().err.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
-    assert lines[-1].startswith("Error: unexpected KeyError: 'x'")
+    assert lines[-1] == "Error: unexpected KeyError: 'x'"
 
 
 @pytest.mark.parametrize(
