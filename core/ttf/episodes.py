@@ -154,8 +154,9 @@ class Batch(NamedTuple):
     mask: Tensor  # (B, T) bool: targets that count
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on a device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+        """The batch on a device; to a GPU it is copied while what was asked of the GPU before still runs."""
+        pinned = (tensor.pin_memory() for tensor in self) if device.type == "cuda" else self
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in pinned))
 
 
 class Windows:

@@ -71,7 +71,8 @@ class TrainingConfig(Section):
     """Arithmetic of the forward pass; `auto` is bfloat16 on a GPU that has it, float32 elsewhere."""
 
     compile: Literal["auto", "on", "off"] = "auto"
-    """Whether to compile the training step; `auto` does on a GPU."""
+    """Whether to compile the model for training; `auto` does on a GPU. Where it cannot be compiled, a note says so and
+    it is trained as it is."""
 
 
 class EvaluationConfig(Section):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ttf import checkpoint
 from ttf.checkpoint import Checkpoint
+from ttf.compiled import Forward
 from ttf.device import autocast, wants_compile
 from ttf.distributed import World
 from ttf.errors import CheckpointError
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 
 VALIDATION_WINDOWS = 2048
 """Held-out windows of a validation, evenly spaced and always the same."""
+
+FUSED = ("cuda", "cpu")
+"""Devices on which the whole update of a weight is one pass over memory."""
 
 
 class Trainer:
@@ -85,8 +89,7 @@ class Trainer:
         self._schedule = make_schedule(config, len(windows), model.block)
         self._optimizer = _optimizer(model, config, self.device)
         self._sampler = Sampler(len(windows), config.batch_size, seed)
-        compiled = wants_compile(config.compile, self.device)
-        self._forward: Callable[[Tensor, Tensor], Tensor] = torch.compile(model) if compiled else model
+        self._forward = Forward(model, compiled=wants_compile(config.compile, self.device))
         self._meter = Meter(self.device)
         self._world = World()
         self._saved_step = 0
@@ -108,6 +111,7 @@ class Trainer:
             if self._random is not None:
                 restore_random_states(*self._random, self.device)
             self.model.train()
+            self._forward.note = progress.note
             with progress.task("training", self.config.steps, done=self.step, unit="steps") as task:
                 while self.step < self.config.steps and not self._stops(interrupts):
                     self.update()
@@ -280,5 +284,4 @@ def _optimizer(model: SequenceModel, config: TrainingConfig, device: torch.devic
     chosen = {id(parameter) for parameter in decayed}
     others = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    fused = device.type == "cuda"
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=fused)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=device.type in FUSED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -174,11 +175,63 @@ def test_the_table_says_how_many_times_as_fast_each_is(
     assert ["new", "1 s"] in cells
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"measurements": [{"name": "x"}]}', '{"measurements": [1]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "\0",
+        "[" * 100_000,
+        '{"measurements": []}',
+        '{"measurements": [{"name": "x"}]}',
+        '{"measurements": [1]}',
+    ],
+    ids=lambda text: text[:20],
+)
 def test_a_file_that_holds_no_results_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(RecipeError, match=r"results\.json: not the results of a benchmark"):
         Results.read(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [("value", 0), ("value", "fast"), ("value", math.nan), ("surprise", 1)],
+)
+def test_a_measurement_that_cannot_be_compared_is_refused(name: str, changed: object, tmp_path: Path) -> None:
+    Results.here(MEASURED, threads=1, rate=1e9).write(tmp_path / "results.json")
+    document = json.loads((tmp_path / "results.json").read_text())
+    document["measurements"][1][name] = changed
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    with pytest.raises(RecipeError, match=r"results\.json: not the results of a benchmark"):
+        Results.read(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize("name", ["machine", "versions", "threads", "gemm_gflops"])
+def test_results_that_do_not_say_of_what_machine_they_are_are_refused(name: str, tmp_path: Path) -> None:
+    Results.here(MEASURED, threads=1, rate=1e9).write(tmp_path / "results.json")
+    document = json.loads((tmp_path / "results.json").read_text())
+    del document[name]
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    with pytest.raises(RecipeError, match=r"results\.json: not the results of a benchmark"):
+        Results.read(tmp_path / "results.json")
+
+
+def test_earlier_results_that_are_none_are_told_in_a_line_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(start, "measure", lambda: pytest.fail("something is measured"))
+    (file := tmp_path / "before.json").write_text('{"measurements": []}')
+    assert run_cli(["bench", "start", "--against", str(file)]) == 2
+    expected = f"Error: {file}: not the results of a benchmark: expected a file written by ttf bench --json\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+def test_a_command_that_fails_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "COMMANDS", {"gone": ("gone",)})
+    with pytest.raises(TtfError, match=r"^ttf gone is not timed: it ended with exit code 2$"):
+        next(start.measure())
 
 
 def test_the_command_measures_the_parts_it_is_asked_for(

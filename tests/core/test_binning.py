@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ttf.binning import Bins, EdgeDiscretizer, grouped_bins, midpoints
+from ttf.binning import Bins, EdgeDiscretizer, _lower_edges, _search, _starts, grouped_bins, midpoints
 from ttf.errors import DataError
 from ttf.layout import Layout
 from ttf_plugins.quantile import QuantileConfig
@@ -149,6 +149,38 @@ def test_the_search_agrees_with_torchs(config: Callable[..., QuantileConfig | Un
     values = torch.cat([2 * rows, rows, discretizer.edges.T])  # (n, D)
     theirs = torch.searchsorted(discretizer.edges[:, 1:-1].contiguous(), values.T.contiguous(), right=True).T
     assert torch.equal(discretizer.encode(values), theirs)
+
+
+@either
+@given(columns=st.lists(COLUMNS, min_size=4, max_size=4), others=COLUMNS, bins=st.integers(2, 70), nudged=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_a_search_that_starts_near_by_finds_the_same_at_every_edge(
+    config: Callable[..., QuantileConfig | UniformConfig],
+    columns: list[list[float]],
+    others: list[float],
+    bins: int,
+    nudged: bool,
+) -> None:
+    discretizer = config(bins=bins, reference=nudged).build(LAYOUT)
+    assert isinstance(discretizer, EdgeDiscretizer)
+    for index, column in enumerate(columns):
+        values = torch.tensor(column).clamp(max=3e38)
+        discretizer._set(index, discretizer.column(values))
+    table = _lower_edges(discretizer.edges, discretizer.live)
+    edges, infinity = discretizer.edges.T, torch.tensor(torch.inf)
+    near = [edges, torch.nextafter(edges, infinity), torch.nextafter(edges, -infinity)]
+    values = torch.cat([*near, torch.tensor(others)[:, None].expand(-1, 4)])  # (n, D)
+    counted = (values.unsqueeze(-1) >= table).sum(-1) - 1
+    assert _search(values, table).equal(counted.clamp(min=0).int())
+    assert _search(values, table, _starts(table)).equal(counted.clamp(min=0).int())
+
+
+def test_bins_of_equal_width_leave_one_comparison() -> None:
+    rows = torch.randn(5000, LAYOUT.width, generator=torch.Generator().manual_seed(0))
+    discretizer = UniformConfig(bins=100).build(LAYOUT)
+    discretizer.fit(rows)
+    assert isinstance(discretizer, EdgeDiscretizer)
+    assert _starts(_lower_edges(discretizer.edges, discretizer.live)).steps == 1
 
 
 def test_more_rows_than_a_chunk_are_encoded_as_in_one_piece() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +42,12 @@ class Results:
         """
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
-            return cls([Measurement(**entry) for entry in found.pop("measurements")], found)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            results = cls([_measurement(**entry) for entry in found.pop("measurements")], found)
+            results.title()
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             message = f"{file}: not the results of a benchmark: expected a file written by ttf bench --json"
             raise RecipeError(message) from error
+        return results
 
     def write(self, file: Path) -> None:
         """Write them as JSON.
@@ -64,6 +67,18 @@ class Results:
             f"{threads} of {setting['machine']['processor']} ({setting['gemm_gflops']:.0f} GFLOP/s), Python"
             f" {setting['machine']['python']}, {installed}"
         )
+
+
+def _measurement(*, name: str, value: object, unit: str, **others: Any) -> Measurement:  # noqa: ANN401  (a file's)
+    """One of a file.
+
+    Raises:
+        ValueError: it can be compared with none.
+    """
+    if not (isinstance(value, int | float) and 0 < value < math.inf):
+        message = f"{name}: the value is {value!r}; expected a number above 0"
+        raise ValueError(message)
+    return Measurement(str(name), value, str(unit), **others)
 
 
 _NAMED = ("torch", "numpy")

@@ -35,7 +35,7 @@ def dropout(x: Tensor, probability: float) -> Tensor:
     """Elements of x, each 0 with some probability, and scaled so that their expectation stays the same."""
     if probability == 0:
         return x
-    if x.device.type != "cpu":
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
         return F.dropout(x, probability)
     return x * _scales(x.shape, probability, x.dtype)
 
@@ -59,7 +59,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, probability: fl
         probability: of dropping a weight.
     """
     fast = probability == 0 and q.dtype == torch.float32  # in bfloat16, processors take ages for the kernel's gradient
-    if mask is None or fast or q.device.type != "cpu":
+    if mask is None or fast or q.device.type != "cpu" or torch.compiler.is_compiling():
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=probability)
     gathered = []
     for queries, seen in zip(torch.split(q, CHUNK, dim=2), torch.split(mask, CHUNK), strict=True):
