@@ -6,6 +6,8 @@ import logging
 import signal
 import socket
 import threading
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING, Any, final
 
 import ray
@@ -35,7 +37,8 @@ class RayLauncher(Launcher):
         Raises:
             ResourceError: there is no cluster at the address.
         """
-        with handled() as interrupts, interrupts.deferred(patient=True):  # Ray's calls cannot be left by an exception
+        words = redirect_stdout(StringIO())  # Ray prints paragraphs about workers that die, whatever it is told
+        with words, handled() as interrupts, interrupts.deferred(patient=True):  # no exception may leave Ray's calls
             mine = not ray.is_initialized()
             if mine:
                 self._connect()
