@@ -3,8 +3,7 @@
 A matrix of scores (S, E) has a row for every training seed and a column for every evaluation episode, the same ones for
 all seeds and all methods. Point estimates are those of the paper with the episodes as its tasks. Intervals are not: its
 bootstrap draws the runs of every task anew, as they are trained anew, while here a seed that has learned badly fails in
-many episodes. Whole seeds and whole episodes are drawn (the pigeonhole bootstrap, Owen 2007); where there is a single
-seed, intervals are about the episodes alone.
+many episodes. Whole seeds and whole episodes are drawn (the pigeonhole bootstrap, Owen 2007), if there are enough.
 """
 
 from __future__ import annotations
