@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import shutil
+import signal
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ttf.errors import ResourceError
 from ttf.testing import check_launcher
 from ttf_plugins.slurm import SlurmConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """SIGINT, by which submitit ends its local jobs; what a script starts in the background is born deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_the_contract_of_launchers_is_kept() -> None:
