@@ -20,7 +20,7 @@ import os
 import shutil
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -158,8 +158,11 @@ class Stages:
 
     def finished(self) -> list[Stage]:
         """All that can be taken, the one used last first."""
-        read = [(stage, stage.record()) for stage in self._recorded() if stage.finished]
-        stages = [Stage(stage.path, record["name"], record["parts"]) for stage, record in read]
+        stages = []
+        for stage in self._recorded():
+            with suppress(DataError):  # it is damaged
+                record = stage.record()
+                stages.append(Stage(stage.path, record["name"], record["parts"]))
         return sorted(stages, key=lambda stage: stage.used, reverse=True)
 
     def damaged(self) -> list[Stage]:

@@ -177,7 +177,7 @@ def _result(
 def _finished(study: Study, folder: StudyDir) -> Iterator[tuple[str, list[Trial]]]:
     """Every cell with its trials that have finished."""
     for name, trials in study.cells.items():
-        yield name, [trial for trial in trials if (folder.run(trial).read("run") or {}).get("finished")]
+        yield name, [trial for trial in trials if folder.finished(trial) is not None]
 
 
 def _episodes(run: RunDir) -> Episodes:

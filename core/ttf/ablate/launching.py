@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def missing(study: Study, folder: StudyDir) -> list[Trial]:
     """The trials that have not finished."""
-    return [trial for trial in study.trials if not (folder.run(trial).read("run") or {}).get("finished")]
+    return [trial for trial in study.trials if folder.finished(trial) is None]
 
 
 def launch(study: Study, folder: StudyDir, launcher: Launcher, runs_dir: Path, progress: Progress) -> dict[str, str]:

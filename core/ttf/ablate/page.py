@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from jinja2 import Environment, StrictUndefined
 
 from ttf.ablate.figures import pictures
-from ttf.ablate.table import REST, SCORES, counted, names, rows, verdict
+from ttf.ablate.table import REST, SCORES, names, rows, verdict
 from ttf.paper import page_style
+from ttf.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def _facts(comparison: Comparison, study: Study, folder: StudyDir) -> Iterator[s
     if not comparison.cells:
         return
     yield f"{counted(comparison.cells[0].scores.shape[1], 'episode')} each, compared by {comparison.metric}"
-    records = [record for trial in study.trials if (record := folder.run(trial).read("run") or {}).get("finished")]
+    records = [record for trial in study.trials if (record := folder.finished(trial)) is not None]
     yield str(max(record["finished"] for record in records)).partition("T")[0]
     machine, versions = records[0]["machine"], records[0]["versions"]
     yield f"trajectory-transformer {versions['trajectory-transformer']}, torch {versions['torch']}"

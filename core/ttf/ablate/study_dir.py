@@ -48,6 +48,11 @@ class StudyDir:
         """The run folder of a trial."""
         return RunDir(self.path / "cells" / _slug(trial.cell) / f"seed-{trial.seed}")
 
+    def finished(self, trial: Trial) -> dict[str, Any] | None:
+        """What ``run.json`` of a trial says; None if the trial has not finished."""
+        record = self.run(trial).read("run") or {}
+        return record if record.get("finished") else None
+
     def log(self, trial: Trial) -> Path:
         """What the run of a trial has said."""
         return self.path / "logs" / _slug(trial.cell) / f"seed-{trial.seed}.log"

@@ -73,11 +73,6 @@ def verdict(comparison: Comparison) -> str:
     return " ".join(said)
 
 
-def counted(number: int, noun: str) -> str:
-    """Such as ``1 cell`` or ``3 cells``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def labelled(cell: str, base: str, short: Mapping[str, str]) -> str:
     """A cell's short name, and that it is the recipe as given if it is."""
     return f"{short[cell]} ({AS_GIVEN})" if cell == base and cell != AS_GIVEN else short[cell]

@@ -10,6 +10,7 @@ import click
 from ttf.cli.kinds import KindsCommand
 from ttf.cli.shipped import complete_recipes, find_recipe
 from ttf.errors import ResourceError
+from ttf.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,6 @@ def ablate(
     from ttf.ablate.launching import launch
     from ttf.ablate.page import render
     from ttf.ablate.study_dir import create_study, newest_study
-    from ttf.ablate.table import counted
     from ttf.cli.progress import make_progress
     from ttf.interrupts import handled
     from ttf.recipe import default_launcher
@@ -106,7 +106,7 @@ def print_plan(study: Study, runs_dir: Path, *, resume: bool) -> None:
     from ttf.ablate.names import short_names
     from ttf.ablate.stage_plan import planned_stages
     from ttf.ablate.study_dir import newest_study
-    from ttf.ablate.table import counted, labelled
+    from ttf.ablate.table import labelled
     from ttf.cli.output import make_console, make_table
     from ttf.stages import Stages
 

@@ -11,6 +11,7 @@ import click
 
 from ttf.cli.shipped import complete_recipes, shipped_recipes
 from ttf.errors import DataError, RecipeError
+from ttf.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,7 +64,7 @@ def check(recipe_or_dataset: str, overrides: tuple[str, ...], *, as_json: bool) 
     else:
         _print(report)
     if errors := report.count("error"):
-        message = f"{recipe_or_dataset}: {errors} error{'' if errors == 1 else 's'}; this data cannot be learned from"
+        message = f"{recipe_or_dataset}: {counted(errors, 'error')}; this data cannot be learned from"
         raise DataError(message)
 
 
@@ -163,6 +164,8 @@ def _print_columns(console: Console, columns: Sequence[Column]) -> None:
 def _print_findings(console: Console, report: Report) -> None:
     from rich.table import Table
 
+    from ttf.data_check.report import LEVELS
+
     table = Table.grid(padding=(0, 2, 1, 0))
     table.add_column(no_wrap=True)
     table.add_column()
@@ -170,9 +173,7 @@ def _print_findings(console: Console, report: Report) -> None:
         colour = COLOURS[finding.level]
         table.add_row(f"[{colour}]{finding.level}[/{colour}]", _text(finding))
     console.print(table)
-    counts = [report.count(level) for level in ("error", "warning", "note")]
-    names = ("error", "warning", "note")
-    total = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in zip(counts, names, strict=True) if n)
+    total = ", ".join(counted(number, level) for level in LEVELS if (number := report.count(level)))
     click.echo(total or "nothing to remark")
 
 

@@ -96,15 +96,6 @@ def named_episodes(numbers: Sequence[int]) -> str:
     return f"episode{'' if len(numbers) == 1 else 's'} {listed(numbers)}"
 
 
-def counted(number: int, one: str) -> str:
-    """A number of things.
-
-    >>> counted(1, "episode"), counted(1200, "episode")
-    ('1 episode', '1,200 episodes')
-    """
-    return f"{number:,} {one}{'' if number == 1 else 's'}"
-
-
 def share(value: float) -> str:
     """A share in percent, with as many digits as say something."""
     return f"{value:.1%}" if 0 < value < 0.01 or 0.99 < value < 1 else f"{value:.0%}"

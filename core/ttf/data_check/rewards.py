@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ttf.data_check.report import Finding, counted, share
+from ttf.data_check.report import Finding, share
+from ttf.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ttf.data_check.report import Finding, counted, listed, named_episodes, share
+from ttf.data_check.report import Finding, listed, named_episodes, share
 from ttf.episode_checks import check_form, check_length, check_widths, fields, named_value
 from ttf.episode_hash import content_hash
 from ttf.errors import DataError
+from ttf.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ttf.data_check.report import Column, Finding, counted, listed
+from ttf.data_check.report import Column, Finding, listed
+from ttf.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,13 +17,14 @@ from tests.core.data_check.planted import good, report_of
 from ttf.data_check.alignment import explained_shares
 from ttf.data_check.check import check_data
 from ttf.data_check.ends import CAP, JUMP_DEVIATIONS
-from ttf.data_check.report import counted, listed, share
+from ttf.data_check.report import listed, share
 from ttf.data_check.structure import SHIPPED_LEAST, SHIPPED_MOST
 from ttf.data_check.values import uniform_use
 from ttf.interfaces.data import Episode
 from ttf.layout import Layout
 from ttf.minari_write import create
 from ttf.observations import ObservationRule
+from ttf.plurals import counted
 from ttf.recipe import Recipe, load
 from ttf.recording import Recording
 from ttf.testing.quiet import Quiet
