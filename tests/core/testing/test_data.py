@@ -125,8 +125,8 @@ def unkept(made: Open) -> object:
             "provenance.details must map text to text",
         ),
         (
-            {"spec": lambda _: EnvironmentSpec("Corridor-v0", {"make": print})},
-            "environment.options are {'make': <built-in function print>}; expected plain data, such as JSON holds",
+            {"spec": lambda _: EnvironmentSpec("Corridor-v0", {"make": len})},
+            "environment.options are {'make': <built-in function len>}; expected plain data, such as JSON holds",
         ),
         (
             {"flattened": lambda _: ObservationRule(dims=(0,))},
