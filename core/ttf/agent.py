@@ -93,12 +93,13 @@ class _PlanningActor(Actor):
             self._followed = 0
             if self._plan.reached is not None:
                 self._policy.reached[self._plan.reached] += 1
-            self.imagined = self._imagined(self._plan.tokens[..., self._layout.observations], observations)
+            self.imagined = self._imagined(self._plan.tokens, observations)
         else:
             self.imagined = None
-        actions = self._planned(self._plan, self._followed).clip(self._policy.low, self._policy.high)
+        subgoals, actions = np.split(self._planned(self._plan, self._followed), [self._layout.subgoal], axis=1)
+        actions = actions.clip(self._policy.low, self._policy.high)
         self._followed += 1
-        executed = self._encode(actions, self._layout.actions.start)
+        executed = self._encode(np.hstack([subgoals, actions]), self._layout.actions.start)
         self._now = torch.cat([observed, executed], dim=1)
         return actions
 
@@ -129,8 +130,17 @@ class _PlanningActor(Actor):
         return torch.cat([self._encode(wanted[:, [i]], column) for i, column in columns], dim=1)
 
     def _imagined(self, tokens: Tensor, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Planned observations as the environment has them, with what they say of the goal; NaN after the end."""
-        planned, goals = self._decode(tokens, 0), self._policy.goals
+        """Planned observations as the environment has them, with what they say of the goal; NaN after the end.
+
+        The last one is where the last subgoal leads, if there are any.
+        """
+        layout, goals = self._layout, self._policy.goals
+        planned = self._decode(tokens[..., layout.observations], 0)
+        if layout.subgoal:
+            last = planned[:, -1:].copy()
+            last[..., layout.subgoal_columns] += self._decode(tokens[:, -1:, layout.subgoals], layout.subgoals.start)
+            planned = np.concatenate([planned, last], axis=1)
+            tokens = torch.cat([tokens, tokens[:, -1:]], dim=1)
         planned[(tokens[..., 0] == self._discretizer.stop).cpu().numpy()] = np.nan
         if goals is None:
             return planned

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ttf.section import Columns, GoalConfig, Section
+from ttf.section import Columns, GoalConfig, Section, SubgoalConfig
 
 if TYPE_CHECKING:
     from ttf.interfaces.analysis import Analysis
@@ -76,14 +76,16 @@ class DataConfig(Component):
     """Reward that replaces the recorded one where an episode terminates (published: -100); null keeps it."""
 
     reward_scale: Annotated[float, Field(ge=0, le=1e6)] = 1.0
-    """What rewards are multiplied by before anything is learned from them; 0 makes data without rewards. Results show
-    the environment's own."""
+    """What learned rewards are multiplied by; 0 makes data without rewards. Results show the environment's own."""
 
     reward_shift: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
-    """What is added to every scaled reward; -1 turns a reward of 1 at the goal into a cost of 1 per step before it."""
+    """What is added to every scaled reward; -1 turns a reward of 1 at the goal into a cost of 1 a step before it."""
 
     goal: GoalConfig | None = None
     """The goal before every trajectory, for data and environments that have one; null for none."""
+
+    subgoal: SubgoalConfig | None = None
+    """Where every action is to lead, for planners to choose among places; null for none."""
 
     observation_dims: Columns | None = None
     """Indices of the flattened observation to keep, in order (published for Ant: the first 27); null keeps all."""

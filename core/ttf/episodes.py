@@ -49,6 +49,16 @@ def transition_actions(actions: NDArray[np.float32], config: DataConfig) -> NDAr
     return means
 
 
+def changes(episode: Episode, dims: Sequence[int], steps: int) -> NDArray[np.float32]:
+    """By how much dimensions of the observation change in so many steps, or until the last one recorded, (T, S)."""
+    places = episode.observations[:, dims]
+    if episode.final_observation is not None:
+        places = np.vstack([places, episode.final_observation[dims]])
+    later = np.minimum(np.arange(len(episode)) + steps, len(places) - 1)
+    changed: NDArray[np.float32] = places[later] - places[: len(episode)]
+    return changed
+
+
 def returns_after(rewards: NDArray[np.floating], discount: float, stride: int = 1) -> NDArray[np.float64]:
     """The value column: V_t = sum over k >= stride of discount^(k-stride) r_(t+k), what comes after R_t, (T,).
 
@@ -128,6 +138,8 @@ def _episode_rows(episode: Episode, config: DataConfig, goals: GoalColumns | Non
     seen = episode.observations[:, goals.seen] if goals else episode.observations
     with np.errstate(over="ignore"):  # checked by the caller
         actions = transition_actions(episode.actions, config)
+        if config.subgoal is not None:
+            actions = np.hstack([changes(episode, config.subgoal.dims, config.subgoal.steps), actions])
         return np.column_stack([seen, actions, earned, values]).astype(np.float32)
 
 

@@ -52,12 +52,16 @@ class ExpectedActions(Decoder):
         return replace(plan, actions=torch.stack([self._expected(tokens[:, :end], goal) for end in ends], dim=1))
 
     def _expected(self, tokens: Tensor, goal: Tensor | None) -> Tensor:
-        """Expected actions (B, A) of a last transition of which tokens (B, L) hold observation and action."""
+        """Expected actions (B, A) of a last transition of which tokens (B, L) hold observation and action.
+
+        A subgoal is a choice, of which there is no mean: it stays the planned one.
+        """
         layout = self._model.layout
+        columns = range(layout.width)[layout.acts]
         dropped = layout.dropped(tokens.shape[1], self._limit)
-        logits = self._model(tokens[:, dropped:-1], goal)[:, -layout.action :]
-        columns = range(layout.width)[layout.actions]
+        logits = self._model(tokens[:, dropped:-1], goal)[:, -len(columns) :]
         likely = [self._grammar.masked(logits[:, i], column).softmax(-1) for i, column in enumerate(columns)]
         bins = self._discretizer.bins
         expected = [self._discretizer.expectation(p[:, :bins], c) for p, c in zip(likely, columns, strict=True)]
-        return torch.stack(expected, dim=1)
+        subgoals = self._discretizer.decode(tokens[:, -layout.action :][:, : layout.subgoal], layout.subgoals.start)
+        return torch.cat([subgoals, torch.stack(expected, dim=1)], dim=1)

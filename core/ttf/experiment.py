@@ -82,7 +82,7 @@ class Experiment:
         environment = make_environment(self.recipe, data)
         if environment is not None:
             self.closing.callback(environment.close)
-        critic = make_critic(self.recipe, data.rows.layout)
+        critic = make_critic(self.recipe, data.whole)
         if critic is not None:
             critic.to(self.device)
         baselines = make_baselines(self.recipe, data, environment, critic, self.device) if environment else {}

@@ -20,11 +20,20 @@ class Layout:
     """Number of observation dimensions, O."""
 
     action: int
-    """Number of action dimensions, A."""
+    """Number of action dimensions, A, those of a subgoal included."""
 
     goal_columns: tuple[int, ...] = ()
     """Columns of the observation that goals are about. A goal's tokens stand before the trajectory, with a table of
     their own, and are no part of a transition."""
+
+    subgoal_columns: tuple[int, ...] = ()
+    """Columns of the observation that subgoals are about. A subgoal is the first part of every action: it is planned
+    like the rest, and not carried out."""
+
+    @property
+    def subgoal(self) -> int:
+        """Number of subgoal dimensions, S."""
+        return len(self.subgoal_columns)
 
     @property
     def goal(self) -> int:
@@ -47,6 +56,16 @@ class Layout:
         return slice(self.observation, self.observation + self.action)
 
     @property
+    def subgoals(self) -> slice:
+        """Columns of the subgoal, the first ones of the action."""
+        return slice(self.observation, self.observation + self.subgoal)
+
+    @property
+    def acts(self) -> slice:
+        """Columns of what is carried out, the rest of the action."""
+        return slice(self.observation + self.subgoal, self.observation + self.action)
+
+    @property
     def reward(self) -> int:
         """Column of the reward."""
         return self.observation + self.action
@@ -60,8 +79,9 @@ class Layout:
     def names(self) -> tuple[str, ...]:
         """One name a column, for tables and figures."""
         observations = [f"observation[{i}]" for i in range(self.observation)]
-        actions = [f"action[{i}]" for i in range(self.action)]
-        return (*observations, *actions, "reward", "value")
+        subgoals = [f"subgoal[{i}]" for i in range(self.subgoal)]
+        actions = [f"action[{i}]" for i in range(self.action - self.subgoal)]
+        return (*observations, *subgoals, *actions, "reward", "value")
 
     def slots(self, length: int, start: int = 0) -> list[int]:
         """Slots of ``length`` consecutive tokens, the first one at flat position ``start``."""

@@ -55,9 +55,9 @@ class Data:
 
     @property
     def whole(self) -> Layout:
-        """The layout of transitions that still have the goal in their observation."""
+        """The layout of transitions as they were recorded: the goal in the observation, and no subgoals."""
         layout = self.rows.layout
-        return Layout(self.goals.width, layout.action) if self.goals else layout
+        return Layout(self.goals.width if self.goals else layout.observation, layout.action - layout.subgoal)
 
 
 def load_data(recipe: Recipe, progress: Progress) -> Data:
@@ -100,10 +100,20 @@ def take_apart(config: DataConfig, width: int, actions: int) -> tuple[GoalColumn
     Raises:
         DataError: the observation has no such columns.
     """
-    if config.goal is None:
-        return None, Layout(width, actions)
-    goals = GoalColumns(config.goal, width)
-    return goals, Layout(len(goals.seen), actions, goals.columns)
+    goals = GoalColumns(config.goal, width) if config.goal is not None else None
+    seen = goals.seen if goals else list(range(width))
+    subgoal = _subgoal_columns(config, seen)
+    return goals, Layout(len(seen), actions + len(subgoal), goals.columns if goals else (), subgoal)
+
+
+def _subgoal_columns(config: DataConfig, seen: Sequence[int]) -> tuple[int, ...]:
+    """Which of the columns that transitions have of an observation the subgoals are about."""
+    dims = config.subgoal.dims if config.subgoal is not None else []
+    for dim in dims:
+        if dim not in seen:
+            message = f"data.subgoal.dims: {dim} is no dimension of the transitions' observation, which has {len(seen)}"
+            raise DataError(message)
+    return tuple(seen.index(dim) for dim in dims)
 
 
 def make_environment(recipe: Recipe, data: Data) -> Environment | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Columns", "GoalConfig", "Section"]
+__all__ = ["Columns", "GoalConfig", "Section", "SubgoalConfig"]
 
 
 class Section(BaseModel):
@@ -68,3 +68,19 @@ class GoalConfig(Section):
             message = f"dimension {min(shared)} cannot be both achieved and desired"
             raise ValueError(message)
         return self
+
+
+class SubgoalConfig(Section):
+    """A subgoal before every action: how the observation will have changed some steps later.
+
+    It is planned with the action that follows from it, and not carried out. A planner chooses where to go first, which
+    actions with noise of their own hardly tell, and how to go there after that (future states first, as goals are;
+    subgoals of so many steps are those of Park et al. 2023, "HIQL"). Indices are of the flattened observation, after
+    `observation_dims`.
+    """
+
+    dims: Columns = [0, 1]
+    """Dimensions that tell where something is, such as a position."""
+
+    steps: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Environment steps until then; the end of the episode may come before."""

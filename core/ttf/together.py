@@ -144,7 +144,7 @@ def _hand_over(trainer: Trainer, recipe: Recipe, world: World) -> None:
     saved, layout = trainer.state(), trainer.discretizer.layout
     facts = {
         "recipe": dump(recipe),
-        "layout": [layout.observation, layout.action, layout.goal_columns],
+        "layout": [layout.observation, layout.action, layout.goal_columns, layout.subgoal_columns],
         "step": saved.step,
         "state": saved.state,
         "groups": list(saved.tensors),
@@ -173,8 +173,8 @@ def _take_over(world: World, device: torch.device) -> Trainer:
     assert recipe.discretizer is not None  # noqa: S101  (there is a model to train)
     assert recipe.model is not None  # noqa: S101
     assert recipe.training is not None  # noqa: S101
-    observation, action, goal = facts["layout"]
-    discretizer = recipe.discretizer.build(Layout(observation, action, tuple(goal)))
+    observation, action, goal, subgoal = facts["layout"]
+    discretizer = recipe.discretizer.build(Layout(observation, action, tuple(goal), tuple(subgoal)))
     discretizer.load_state_dict(tensors["discretizer"])
     size = {"context": recipe.model.context, "stride": recipe.data.stride}
     windows = Windows.of(load_arrays(world.tell()), discretizer, **size)

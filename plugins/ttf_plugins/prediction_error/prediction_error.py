@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
+from ttf.errors import DataError
 from ttf.interfaces.analysis import Analysis
 from ttf_plugins.prediction_error.ensemble import EnsemblePredictor, data_range, far_range, pairs_of, train
 from ttf_plugins.prediction_error.question import ask
@@ -34,8 +35,13 @@ class PredictionError(Analysis):
         """Predict, and measure errors and likelihoods.
 
         Raises:
-            DataError: no episode is long enough.
+            DataError: no episode is long enough, or recorded subgoals would tell what is to be predicted.
         """
+        if subject.training.layout.subgoal:
+            message = (
+                "analysis 'prediction_error': subgoals tell the future that it asks for; train without data.subgoal"
+            )
+            raise DataError(message)
         model, discretizer = subject.model, subject.discretizer
         assert model is not None  # noqa: S101  (required)
         assert discretizer is not None  # noqa: S101  (a model requires one)

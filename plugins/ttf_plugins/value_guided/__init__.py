@@ -24,7 +24,8 @@ class ValueGuidedConfig(BeamDecoderConfig):
 
     After transition t a plan scores `sum of discount^i * reward_i over i < t`, which `use_rewards` can leave out, and
     `discount^t * ((1 - mix) * Q(s_t, a_t) + mix * (reward_t + discount * value_t))`, with the expectations of the model
-    and Q of the decoded tokens. The published formula is not public.
+    and Q of the decoded tokens. The published formula is not public. With subgoals (`data.subgoal`) the critic is not
+    asked for Q but for V of where the action leads: the state with the subgoal's dimensions moved there.
     """
 
     kind: Literal["value_guided"] = "value_guided"

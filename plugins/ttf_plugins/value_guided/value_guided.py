@@ -32,7 +32,12 @@ def score_of(config: ValueGuidedConfig, discretizer: Discretizer, critic: Critic
         if config.mix == 1:
             return own
         decoded = discretizer.decode(candidates.tokens)
-        asked = critic.action_value(decoded[:, layout.observations], decoded[:, layout.actions])
+        observations = decoded[:, layout.observations]
+        if layout.subgoal:
+            observations[:, list(layout.subgoal_columns)] += decoded[:, layout.subgoals]
+            asked = critic.value(observations)
+        else:
+            asked = critic.action_value(observations, decoded[:, layout.acts])
         return (1 - config.mix) * asked + config.mix * own
 
     return Score(term, rewards=config.use_rewards, every_step=config.q_at == "every_step")
