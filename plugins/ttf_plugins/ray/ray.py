@@ -90,6 +90,8 @@ class RayLauncher(Launcher):
             return f"cannot be started: {reason(error.cause)}"
         except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
             return "the Ray worker was killed, as happens when memory runs out"
+        except ray.exceptions.NodeDiedError:
+            return "the Ray node it ran on has died, or cannot be reached any more"
         except ray.exceptions.RayError as error:
             return f"{type(error).__name__}: {reason(error)}"
         return failure

@@ -69,6 +69,21 @@ def test_a_worker_that_is_killed_leaves_nothing_behind_and_its_cell_says_why(
     assert capfd.readouterr() == ("", ""), "what Ray has to say is no news for the user"
 
 
+def test_a_node_that_dies_is_said_in_one_plain_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher = RayConfig().build()
+    import ray
+
+    from ttf_plugins.ray.ray import RayLauncher
+
+    def died(_task: object) -> None:
+        message = "Task failed because the node it was running on is dead or unavailable. Node IP: 10.0.0.1, and so on"
+        raise ray.exceptions.NodeDiedError(message)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(ray, "get", died)
+    assert isinstance(launcher, RayLauncher)
+    assert launcher._failure(None) == "the Ray node it ran on has died, or cannot be reached any more"
+
+
 def test_ctrl_c_interrupts_the_study_as_with_other_launchers(address: str, tmp_path: Path) -> None:
     number = tmp_path / "number"
     script = INTERRUPTS.format(number=str(number), pid=os.getpid())
