@@ -41,12 +41,12 @@ def write_plugin(name: str, slot: str, registry: Registry, parent: Path) -> list
     """
     check_slot(slot)
     target = parent / name
+    if name.isidentifier() and os.path.lexists(target):  # found from here, it would be taken for what is installed
+        message = f"{target}: is there already; choose another name, or move it away"
+        raise RecipeError(message)
     placeholder = class_of(f"my_{slot}")
     words = {word for text in _template(slot).values() for word in re.findall(r"\w+", text)}
     check_name(name, slot, words - {placeholder, f"{placeholder}Config"}, registry)
-    if os.path.lexists(target):
-        message = f"{target}: is there already; choose another name, or move it away"
-        raise RecipeError(message)
     files = rendered(name, slot)
     _write(target, files)
     return [target / file for file in files]

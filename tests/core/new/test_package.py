@@ -118,7 +118,8 @@ def test_a_recipe_with_a_new_component_is_told_the_same_errors(
         load(file, registry)
     assert str(error.value) == (
         f"{file}:2:25: data.step: unknown field; did you mean 'steps'?; known: discount, episodes, goal, kind, noise, "
-        "observation_dims, reward_scale, reward_shift, seed, steps, stride, stride_action, terminal_penalty\n"
+        "observation_dims, reward_scale, reward_shift, seed, steps, stride, stride_action, subgoal, "
+        "terminal_penalty\n"
         f"{file}:3:21: discretizer.kind: unknown kind 'told_discretizr'; did you mean 'told_discretizer'?; known: "
         "told_discretizer; TTF_PLUGINS leaves plugins out"
     )
@@ -165,6 +166,7 @@ def test_what_is_there_already_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))  # as of python -m ttf: what lies here is no package that is installed
     (tmp_path / "a_link").symlink_to(tmp_path / "nowhere")
     (tmp_path / "a_folder").mkdir()
     (tmp_path / "a_file").write_text("precious")
