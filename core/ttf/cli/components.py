@@ -48,6 +48,9 @@ def components(name: str | None, *, as_json: bool) -> None:
     entries = _selected(registry, name)
     if as_json:
         click.echo(json.dumps(_as_json(registry, entries), indent=2))
+    elif not entries:
+        left_out = any(plugin.state == "disabled" for plugin in registry.plugins)
+        click.echo(f"no kinds{'; TTF_PLUGINS leaves plugins out' if left_out else ' are installed'}", err=True)
     elif name is None:
         _print_overview(registry, entries)
     else:

@@ -309,6 +309,15 @@ def test_report_without_the_reporter_says_why(
     assert err.endswith(" is disabled: TTF_PLUGINS does not name it\n")
 
 
+@pytest.mark.parametrize("name", [(), ("decoder",)])
+def test_components_say_why_there_are_none(
+    name: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TTF_PLUGINS", "none")
+    assert run_cli(["components", *name]) == 0
+    assert capfd.readouterr() == ("", "no kinds; TTF_PLUGINS leaves plugins out\n")
+
+
 def test_doctor_shows_versions_devices_plugins_and_stores(
     install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
