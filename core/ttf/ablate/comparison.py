@@ -7,22 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ttf.ablate.records import recorded_episodes
 from ttf.aggregate import Aggregates, aggregates, paired_difference, probability_of_improvement
-from ttf.errors import DataError
-from ttf.run_dir import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from ttf.ablate.records import Episodes
     from ttf.ablate.study import Study, Trial
     from ttf.ablate.study_dir import StudyDir
     from ttf.run_dir import RunDir
     from ttf.statistics import Interval
-
-    Episodes = Mapping[int, Mapping[str, Any]]
-    """The records of a run, by the seeds of the episodes."""
 
 _SEED = 0
 """Of the bootstrap."""
@@ -122,23 +119,17 @@ class Comparison:
 
 
 def compare(study: Study, folder: StudyDir) -> Comparison:
-    """Compare what has finished, in the episodes that all of it has acted in.
-
-    Raises:
-        DataError: a file of a run is malformed, or runs have no episode in common.
-    """
+    """Compare what has finished: all of it has acted in the same episodes."""
     finished = {name: trials for name, trials in _finished(study, folder) if trials}
-    records = {name: {trial.seed: _episodes(folder.run(trial)) for trial in finished[name]} for name in finished}
-    shared = _shared([by_seed for trials in records.values() for by_seed in trials.values()], folder)
-    episodes = {
-        name: {seed: [by_seed[number] for number in shared] for seed, by_seed in trials.items()}
-        for name, trials in records.items()
+    records = {
+        name: {trial.seed: recorded_episodes(folder.run(trial), trial.recipe) for trial in trials}
+        for name, trials in finished.items()
     }
-    every = [record for trials in episodes.values() for rows in trials.values() for record in rows]
+    every = [record for trials in records.values() for episodes in trials.values() for record in episodes.values()]
     metric = "success" if every and all(record["success"] is not None for record in every) else "return"
     scores = {
-        name: {seed: [float(record[metric]) for record in rows] for seed, rows in trials.items()}
-        for name, trials in episodes.items()
+        name: {seed: [float(record[metric]) for record in episodes.values()] for seed, episodes in trials.items()}
+        for name, trials in records.items()
     }
     base = study.base
     cells = [
@@ -178,21 +169,6 @@ def _finished(study: Study, folder: StudyDir) -> Iterator[tuple[str, list[Trial]
     """Every cell with its trials that have finished."""
     for name, trials in study.cells.items():
         yield name, [trial for trial in trials if folder.finished(trial) is not None]
-
-
-def _episodes(run: RunDir) -> Episodes:
-    """By their seeds, the episodes of a run's planner, or of its first baseline where it plans nothing."""
-    records = list(read_lines(run.episodes))
-    return {record["seed"]: record for record in records if record["policy"] == records[0]["policy"]}
-
-
-def _shared(runs: Sequence[Episodes], folder: StudyDir) -> list[int]:
-    """The seeds of the episodes that all runs have, in the order of the first."""
-    shared = [seed for seed in runs[0] if all(seed in run for run in runs)] if runs else []
-    if runs and not shared:
-        message = f"{folder.path}: the runs have no episode in common, so they cannot be compared"
-        raise DataError(message)
-    return shared
 
 
 def _cost(runs: Sequence[RunDir]) -> Cost:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from ttf.ablate.stage_plan import startable
+from ttf.errors import DataError
 from ttf.interfaces.launcher import Job
 from ttf.processes import this_command
 from ttf.recipe import dump
@@ -12,16 +14,21 @@ from ttf.run_dir import write_text
 from ttf.stages import Stages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ttf.ablate.study import Study, Trial
     from ttf.ablate.study_dir import StudyDir
     from ttf.interfaces.launcher import Launcher
     from ttf.interfaces.progress import Progress
+    from ttf.run_dir import RunDir
 
 
-def missing(study: Study, folder: StudyDir) -> list[Trial]:
-    """The trials that have not finished."""
+def missing(study: Study, folder: StudyDir, note: Callable[[str], None] | None = None) -> list[Trial]:
+    """The trials that have not finished, or have to be run again; ``note`` is told why."""
+    for trial in study.trials if note else ():
+        if note and (damage := folder.damage(trial)):
+            note(f"{trial.name}: {damage}; it is run again")
     return [trial for trial in study.trials if folder.finished(trial) is None]
 
 
@@ -62,7 +69,18 @@ def launch(study: Study, folder: StudyDir, launcher: Launcher, runs_dir: Path, p
 
 def _job(trial: Trial, folder: StudyDir, runs_dir: Path) -> Job:
     run = folder.run(trial)
+    if not _readable(run):
+        shutil.rmtree(run.path)  # nothing of it says what its checkpoints are of
     run.path.mkdir(parents=True, exist_ok=True)
     write_text(run.recipe, dump(trial.recipe))
     command = this_command("--debug", "trial", str(run.path.absolute()), "--runs-dir", str(runs_dir.absolute()))
     return Job(trial.name, command, folder.log(trial).absolute())
+
+
+def _readable(run: RunDir) -> bool:
+    """Whether a run can go on with what its folder holds."""
+    try:
+        run.read("run")
+    except DataError:
+        return False
+    return True

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ttf.ablate.records import recorded_episodes
 from ttf.errors import DataError, RecipeError
 from ttf.recipe import dump
 from ttf.run_dir import RunDir, write_text
 from ttf.runs import by_time, digest, plain_section, timed_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ttf.ablate.study import Study, Trial
 
 
@@ -49,7 +52,19 @@ class StudyDir:
         return RunDir(self.path / "cells" / _slug(trial.cell) / f"seed-{trial.seed}")
 
     def finished(self, trial: Trial) -> dict[str, Any] | None:
-        """What ``run.json`` of a trial says; None if the trial has not finished."""
+        """What ``run.json`` of a trial says; None if the trial has not finished, or has to be run again."""
+        return None if self.damage(trial) else self._finished(trial)
+
+    def damage(self, trial: Trial) -> str | None:
+        """Why a trial that has finished has to be run again; None if it has not, or need not."""
+        try:
+            if self._finished(trial) is not None:
+                recorded_episodes(self.run(trial), trial.recipe)
+        except DataError as error:
+            return str(error)
+        return None
+
+    def _finished(self, trial: Trial) -> dict[str, Any] | None:
         record = self.run(trial).read("run") or {}
         return record if record.get("finished") else None
 
@@ -88,17 +103,27 @@ def create_study(runs_dir: Path, study: Study) -> StudyDir:
     return made
 
 
-def newest_study(runs_dir: Path, study: Study) -> StudyDir:
+def newest_study(runs_dir: Path, study: Study, note: Callable[[str], None]) -> StudyDir:
     """The newest folder of this very study.
+
+    Args:
+        runs_dir: folder of the runs, with those of the studies in it.
+        study: which one.
+        note: told of folders that are passed over because they cannot be read.
 
     Raises:
         RecipeError: there is none.
     """
-    found = [StudyDir(path) for path in sorted(_folder(runs_dir, study).glob("*"), key=by_time, reverse=True)]
-    same = [folder for folder in found if folder.read("study").get("identity") == identity(study)]
-    if same:
-        return same[0]
-    where = _folder(runs_dir, study)
+    where, wanted = _folder(runs_dir, study), identity(study)
+    for path in sorted(where.glob("*"), key=by_time, reverse=True):
+        folder = StudyDir(path)
+        try:
+            described = folder.read("study")
+        except DataError as error:
+            note(f"{error}; this study is passed over")
+            continue
+        if described.get("identity") == wanted:
+            return folder
     message = f"nothing to resume: no study in {where} has these cells; leave out --resume to start it"
     raise RecipeError(message)
 

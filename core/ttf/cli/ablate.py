@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ttf.ablate.comparison import Comparison
     from ttf.ablate.stage_plan import PlannedStage
-    from ttf.ablate.study import Study
+    from ttf.ablate.study import Study, Trial
 
 _LONGEST = 20
 """Letters of a name that stay on one line rather than intervals beside their estimates."""
@@ -67,23 +67,30 @@ def ablate(
     from ttf.ablate.study import load_study
     from ttf.registry import load_registry
 
+    def note(text: str) -> None:
+        click.echo(text, err=True)
+
     registry = load_registry()
-    study = load_study(find_recipe(recipe), registry, overrides, swaps, seeds, lambda text: click.echo(text, err=True))
+    study = load_study(find_recipe(recipe), registry, overrides, swaps, seeds, note)
+
+    from ttf.ablate.launching import launch, missing
+    from ttf.ablate.study_dir import create_study, newest_study
+
+    begun = newest_study(runs_dir, study, note) if resume else None
+    trials = missing(study, begun, note) if begun else [*study.trials]
     if dry_run:
-        print_plan(study, runs_dir, resume=resume)
+        print_plan(study, trials, runs_dir, resume=resume)
         return
 
     from ttf.ablate.comparison import compare
-    from ttf.ablate.launching import launch
     from ttf.ablate.page import render
-    from ttf.ablate.study_dir import create_study, newest_study
     from ttf.cli.progress import make_progress
     from ttf.interrupts import handled
     from ttf.recipe import default_launcher
     from ttf.run_dir import write_text
 
     launcher = (study.recipe.launcher or default_launcher(registry)).build()
-    folder = newest_study(runs_dir, study) if resume else create_study(runs_dir, study)
+    folder = begun or create_study(runs_dir, study)
     with make_progress() as progress, handled():
         failures = launch(study, folder, launcher, runs_dir, progress)
     comparison = compare(study, folder)
@@ -98,19 +105,16 @@ def ablate(
         raise ResourceError(message)
 
 
-def print_plan(study: Study, runs_dir: Path, *, resume: bool) -> None:
-    """Say what would run, of which what an earlier run has trained and what cells share."""
+def print_plan(study: Study, trials: Sequence[Trial], runs_dir: Path, *, resume: bool) -> None:
+    """Say which trials would run, of which what an earlier run has trained and what cells share."""
     from rich.markup import escape
 
-    from ttf.ablate.launching import missing
     from ttf.ablate.names import short_names
     from ttf.ablate.stage_plan import planned_stages
-    from ttf.ablate.study_dir import newest_study
     from ttf.ablate.table import labelled
     from ttf.cli.output import make_console, make_table
     from ttf.stages import Stages
 
-    trials = missing(study, newest_study(runs_dir, study)) if resume else [*study.trials]
     planned = planned_stages(trials, Stages(runs_dir))
     parts = list(dict.fromkeys(stage.name for stage in planned))
     heading, short = short_names([*study.cells])

@@ -23,7 +23,7 @@ from ttf.ablate.study_dir import StudyDir, create_study, newest_study
 from ttf.ablate.table import HEADINGS, rows
 from ttf.aggregate import Aggregates, aggregates, paired_difference, probability_of_improvement
 from ttf.assemble import run_in
-from ttf.errors import DataError, RecipeError
+from ttf.errors import RecipeError
 from ttf.interfaces.launcher import Job, Launcher
 from ttf.run_dir import RunDir, read_lines, write_lines
 from ttf.sections import EvaluationConfig
@@ -132,26 +132,63 @@ def test_what_is_compared_is_what_the_episodes_say(done: tuple[Study, StudyDir, 
     assert wide.cost.training == given.cost.training, "whoever has trained it"
 
 
-def test_episodes_are_paired_by_their_seeds_and_those_that_some_run_lacks_are_left_out(tmp_path: Path) -> None:
+def test_episodes_are_paired_by_their_seeds(tmp_path: Path) -> None:
     study = tiny_study({"as given": {}, "same": {}})
     folder = create_study(tmp_path, study)
     launch(study, folder, HereLauncher(study, tmp_path), tmp_path, Quiet())
     for cell, trials in study.cells.items():
         for trial in trials:
             file = folder.run(trial).episodes
-            lines = [line for line in read_lines(file) if line["policy"] == "beam_search"]
+            lines = [*read_lines(file)]
             for place, line in enumerate(lines):
                 line |= {"return": float(line["seed"] % 1000), "success": None, "episode": place}
-            write_lines(file, lines if cell == "as given" else lines[:0:-1])
+            write_lines(file, lines if cell == "as given" else lines[::-1])
     given, same = compare(study, folder).cells
-    assert given.scores.shape == same.scores.shape == (2, 4)
+    assert given.scores.shape == same.scores.shape == (2, 5)
     np.testing.assert_array_equal(given.scores, same.scores)
     assert same.difference is not None
     assert same.difference.estimate == 0
 
-    write_lines(folder.run(study.cells["same"][0]).episodes, [])
-    with pytest.raises(DataError, match="the runs have no episode in common"):
-        compare(study, folder)
+
+def _cut(run: RunDir) -> None:
+    write_lines(run.episodes, [*read_lines(run.episodes)][1:])
+
+
+def _emptied(run: RunDir) -> None:
+    write_lines(run.episodes, [{}])
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (_cut, "episodes.jsonl: 1 of the 5 episodes of 'beam_search' are missing"),
+        (lambda run: run.episodes.unlink(), "episodes.jsonl: 5 of the 5 episodes of 'beam_search' are missing"),
+        (lambda run: run.episodes.write_text("{\n"), "episodes.jsonl: not JSON: "),
+        (_emptied, "seed-1: its result or an episode is damaged or gone"),
+        (lambda run: (run.path / "result.json").write_text("{"), "result.json: not JSON: "),
+        (lambda run: (run.path / "result.json").unlink(), "seed-1: its result or an episode is damaged or gone"),
+        (lambda run: (run.path / "run.json").write_text("{"), "run.json: not JSON: "),
+    ],
+)
+def test_a_trial_whose_records_are_damaged_is_named_and_run_again_and_the_others_are_compared(
+    done: tuple[Study, StudyDir, HereLauncher, Path], damage: Callable[[RunDir], object], said: str
+) -> None:
+    study, folder, _, runs = done
+    before, trial = compare(study, folder), study.cells["wide"][1]
+    damage(folder.run(trial))
+    notes: list[str] = []
+    assert missing(study, folder, notes.append) == [trial]
+    (note,) = notes
+    assert note.startswith(f"wide, seed 1: {folder.run(trial).path}")
+    assert said in note
+    partial = {cell.name: cell for cell in compare(study, folder).cells}
+    assert partial["wide"].seeds == [0]
+    assert partial["as given"].scores.shape == (2, 5)
+    again = HereLauncher(study, runs)
+    assert launch(study, folder, again, runs, Quiet()) == {}
+    assert again.ran == ["wide, seed 1"]
+    for cell, former in zip(compare(study, folder).cells, before.cells, strict=True):
+        np.testing.assert_array_equal(cell.scores, former.scores)
 
 
 def test_only_what_is_missing_runs_when_a_study_goes_on(tmp_path: Path) -> None:
@@ -165,7 +202,7 @@ def test_only_what_is_missing_runs_when_a_study_goes_on(tmp_path: Path) -> None:
     assert partial.failures == {"wide, seed 1": "out of luck"}
     assert "out of luck" in render(partial, study, folder)
     assert [trial.name for trial in missing(study, folder)] == ["wide, seed 1"]
-    again = newest_study(tmp_path, study)
+    again = newest_study(tmp_path, study, pytest.fail)
     assert again == folder
     second = HereLauncher(study, tmp_path)
     assert launch(study, again, second, tmp_path, Quiet()) == {}
@@ -178,14 +215,25 @@ def test_studies_of_the_same_second_get_folders_of_their_own(tmp_path: Path, mon
     study = tiny_study()
     made = [create_study(tmp_path, study) for _ in range(2)]
     assert [folder.path.name for folder in made] == ["20260102-030405", "20260102-030405-2"]
-    assert newest_study(tmp_path, study) == made[1]
+    assert newest_study(tmp_path, study, pytest.fail) == made[1]
+
+
+def test_a_study_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    study = tiny_study()
+    made = create_study(tmp_path, study)
+    damaged = made.path.with_name("29990101-000000")
+    damaged.mkdir()
+    (damaged / "study.json").write_text("{")
+    notes: list[str] = []
+    assert newest_study(tmp_path, study, notes.append) == made
+    assert [note.startswith(f"{damaged / 'study.json'}: not a JSON mapping: ") for note in notes] == [True]
 
 
 def test_another_study_is_not_gone_on_with(tmp_path: Path) -> None:
     create_study(tmp_path, tiny_study())
     other = tiny_study({name: changes for name, changes in SWAPS.items() if name != "wide"})
     with pytest.raises(RecipeError, match=r"nothing to resume: no study in .* has these cells"):
-        newest_study(tmp_path, other)
+        newest_study(tmp_path, other, pytest.fail)
 
 
 def test_the_page_shows_every_cell_and_the_same_contents_give_the_same_page(
