@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ttf.section import Columns, GoalConfig, Section, SubgoalConfig
+from ttf.section import Columns, GoalConfig, LearningFields, Section, SubgoalConfig
 
 if TYPE_CHECKING:
     from ttf.interfaces.analysis import Analysis
@@ -62,6 +62,15 @@ class Component(Section, ABC):
 
     kind: str
     """The name of the component within its slot."""
+
+    def check(self) -> None:
+        """Look for what ``build`` needs, as far as that is quick; a study asks before anything runs.
+
+        Nothing is looked for unless a component says so itself.
+
+        Raises:
+            DataError: it is not there.
+        """
 
 
 class DataConfig(Component):
@@ -136,19 +145,6 @@ class ModelConfig(Component):
     @abstractmethod
     def build(self, layout: Layout, bins: int) -> SequenceModel:
         """Make the model with fresh weights, drawn from torch's global generator."""
-
-
-class LearningFields(Section):
-    """How a component that learns from single transitions is trained."""
-
-    updates: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
-    """Updates."""
-
-    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
-    """Transitions per update."""
-
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
-    """Learning rate of Adam."""
 
 
 class CriticConfig(LearningFields, Component):

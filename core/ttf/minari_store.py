@@ -119,17 +119,27 @@ def exists(dataset_id: str) -> bool:
     return bool((get_dataset_path(dataset_id) / "data").exists())
 
 
+def require_dataset(dataset_id: str) -> None:
+    """Look whether the local store has a data set.
+
+    Raises:
+        DataError: it has not; the message names those that are nearest.
+    """
+    if not exists(dataset_id):
+        path = get_dataset_path(dataset_id)
+        message = f"Minari data set {dataset_id!r} is not in the local store ({path}){_nearest(dataset_id)}; "
+        message += "to download it, set data.download to true"
+        raise DataError(message)
+
+
 def open_dataset(dataset_id: str) -> minari.MinariDataset:
     """Open a data set of the local store, without any attempt to reach the network.
 
     Raises:
         DataError: it is not there, or not a data set of this version of Minari.
     """
+    require_dataset(dataset_id)
     path = get_dataset_path(dataset_id)
-    if not exists(dataset_id):
-        message = f"Minari data set {dataset_id!r} is not in the local store ({path}){_nearest(dataset_id)}; "
-        message += "to download it, set data.download to true"
-        raise DataError(message)
     try:
         metadata = MinariStorage.read_raw_metadata(path / "data")
         # Without them, Minari would make the environment that the file names, by running whatever it names.

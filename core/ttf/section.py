@@ -1,4 +1,4 @@
-"""Section: a mapping of a recipe; and the sections within the one about data."""
+"""Section: a mapping of a recipe; those within the one about data, and what all that learn from transitions say."""
 
 from __future__ import annotations
 
@@ -68,6 +68,19 @@ class GoalConfig(Section):
             message = f"dimension {min(shared)} cannot be both achieved and desired"
             raise ValueError(message)
         return self
+
+
+class LearningFields(Section):
+    """How a component that learns from single transitions is trained."""
+
+    updates: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
+    """Updates."""
+
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
+    """Transitions per update."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
+    """Learning rate of Adam."""
 
 
 class SubgoalConfig(Section):

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ttf.ablate.swaps import AS_GIVEN, Cell, grid
-from ttf.errors import RecipeError
+from ttf.component import SLOTS
+from ttf.errors import DataError, RecipeError
 from ttf.recipe import dump, load
 from ttf.sections import StudyConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ttf.recipe import Recipe
@@ -118,6 +119,25 @@ def load_study(
     first = {AS_GIVEN: base} if given_as is None else {given_as: made.pop(given_as)}
     asked = config.model_copy(update={"seeds": len(numbers)} | ({"swap": [*swaps], "variants": {}} if swaps else {}))
     return Study(given.model_copy(update={"study": asked}), first | made)
+
+
+def check_parts(trials: Iterable[Trial]) -> None:
+    """Ask the components of every cell whether what they need is there.
+
+    Raises:
+        DataError: something is missing; the message has a line for each, with the first cell that needs it.
+    """
+    missing: dict[str, str] = {}
+    for cell, recipe in {trial.cell: trial.recipe for trial in trials}.items():
+        for slot, (_, several) in SLOTS.items():
+            part = getattr(recipe, slot)
+            for component in part if several else [part] if part else []:
+                try:
+                    component.check()
+                except DataError as error:
+                    missing.setdefault(str(error), cell)
+    if missing:
+        raise DataError("\n".join(f"{cell}: {what}" for what, cell in missing.items()))
 
 
 def _fixed(recipe: Recipe) -> list[str]:

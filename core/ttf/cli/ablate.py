@@ -64,7 +64,7 @@ def ablate(
     All cells learn from the same data and are asked the same episodes. Parts that several share are trained once.
     Without --swap, what the recipe's own `study` section says is swapped.
     """
-    from ttf.ablate.study import load_study
+    from ttf.ablate.study import check_parts, load_study
     from ttf.registry import load_registry
 
     def note(text: str) -> None:
@@ -78,6 +78,7 @@ def ablate(
 
     begun = newest_study(runs_dir, study, note) if resume else None
     trials = missing(study, begun, note) if begun else [*study.trials]
+    check_parts(trials)
     if dry_run:
         print_plan(study, trials, runs_dir, resume=resume)
         return

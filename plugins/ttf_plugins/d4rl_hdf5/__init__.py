@@ -47,6 +47,12 @@ class D4rlHdf5Config(DataConfig):
         """The absolute path, so that the recipe a run saves finds the file from any folder."""
         return str(Path(os.path.expanduser(path)).absolute())  # noqa: PTH111  (keeps the ~ of nobody, without an error)
 
+    def check(self) -> None:
+        """Look whether the file is there."""
+        from ttf_plugins.d4rl_hdf5.d4rl_hdf5 import require_file
+
+        require_file(Path(self.path))
+
     def build(self, *, seed: int, progress: Progress) -> DataSource:  # noqa: ARG002  (nothing random or slow here)
         """Read the file."""
         from ttf_plugins.d4rl_hdf5.d4rl_hdf5 import open_source

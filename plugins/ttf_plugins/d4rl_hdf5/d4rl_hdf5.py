@@ -92,10 +92,19 @@ class _Steps:
     goals: NDArray[np.float32] | None  # (N, G), a part of the observations too
 
 
-def _read(path: Path, *, append_goal: bool) -> _Steps:
+def require_file(path: Path) -> None:
+    """Look whether a file is there.
+
+    Raises:
+        DataError: it is not.
+    """
     if not path.is_file():
         message = f"{path}: no such file"
         raise DataError(message)
+
+
+def _read(path: Path, *, append_goal: bool) -> _Steps:
+    require_file(path)
     try:
         with h5py.File(path, "r") as file:
             return _steps(path, file, append_goal=append_goal)

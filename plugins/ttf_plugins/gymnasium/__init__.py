@@ -30,6 +30,13 @@ class GymnasiumConfig(EnvironmentConfig):
     """Arguments of `gymnasium.make`, such as `max_episode_steps`; they go before the data set's own. `goal_cell`, a row
     and a column, takes a maze's goal to the centre of that cell for good."""
 
+    def check(self) -> None:
+        """Look whether the id is registered, where there is one."""
+        from ttf.registered import registered_arguments
+
+        if self.id is not None:
+            registered_arguments(self.id)
+
     def build(self, source: DataSource) -> Environment:
         """Make one environment, to learn its spaces and whether they fit the data."""
         from ttf_plugins.gymnasium.gymnasium import make_environment

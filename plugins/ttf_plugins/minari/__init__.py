@@ -34,6 +34,13 @@ class MinariConfig(DataConfig):
     observation_keys: list[str] | None = Field(default=None, min_length=1, max_length=100)
     """Entries of a Dict observation to concatenate, in order; null for all, sorted by name."""
 
+    def check(self) -> None:
+        """Look whether the data set is in the local store, unless it may be downloaded."""
+        from ttf.minari_store import require_dataset
+
+        if not self.download:
+            require_dataset(self.dataset)
+
     def build(self, *, seed: int, progress: Progress) -> DataSource:  # noqa: ARG002  (nothing random here)
         """Open the data set, after downloading it if that is asked for."""
         from ttf_plugins.minari.minari import open_source

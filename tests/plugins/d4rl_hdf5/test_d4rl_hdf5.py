@@ -164,6 +164,14 @@ def _refusal(path: Path, **fields: Any) -> str:  # noqa: ANN401
     return str(refusal.value)
 
 
+def test_whether_there_is_a_file_is_seen_before_it_is_opened(tmp_path: Path) -> None:
+    file = tmp_path / "a.hdf5"
+    with pytest.raises(DataError, match=r"a\.hdf5: no such file"):
+        D4rlHdf5Config(path=str(file)).check()
+    file.touch()
+    D4rlHdf5Config(path=str(file)).check()
+
+
 def test_what_is_no_file_or_not_hdf5_is_refused(tmp_path: Path) -> None:
     assert _refusal(tmp_path / "none.hdf5") == f"{tmp_path / 'none.hdf5'}: no such file"
     assert _refusal(tmp_path) == f"{tmp_path}: no such file"

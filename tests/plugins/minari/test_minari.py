@@ -160,6 +160,15 @@ def test_a_missing_data_set_is_refused_at_once_with_its_neighbours_and_without_t
     assert message == empty.replace(", which is empty", "; nearest of the 2 there: test/walk-v0")
 
 
+def test_whether_a_data_set_is_there_is_seen_before_it_is_opened() -> None:
+    MinariConfig(dataset=_create([_buffer(5)])).check()
+    MinariConfig(dataset="test/wolk-v0", download=True).check()
+    with pytest.raises(
+        DataError, match=r"^Minari data set 'test/wolk-v0' is not in the local store .*: test/walk-v0; "
+    ):
+        MinariConfig(dataset="test/wolk-v0").check()
+
+
 @pytest.mark.parametrize(
     "dataset", ["../../etc-v0", "a/../b-v0", "/etc/passwd-v0", "a\0b-v0", "x" * 5000 + "-v0", "", "a", "hf://a/b-v0"]
 )
