@@ -82,6 +82,7 @@ class Experiment:
         environment = make_environment(self.recipe, data)
         if environment is not None:
             self.closing.callback(environment.close)
+            self._update(environment={"id": environment.id, "options": dict(environment.options)})
         critic = make_critic(self.recipe, data.whole)
         if critic is not None:
             critic.to(self.device)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ttf.ablate.records import recorded_episodes
 from ttf.aggregate import Aggregates, aggregates, paired_difference, probability_of_improvement
+from ttf.errors import DataError
+from ttf.source import shown
+from ttf.stages import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -119,8 +123,13 @@ class Comparison:
 
 
 def compare(study: Study, folder: StudyDir) -> Comparison:
-    """Compare what has finished: all of it has acted in the same episodes."""
+    """Compare what has finished: all of it has acted in the same episodes.
+
+    Raises:
+        DataError: cells have acted in different environments.
+    """
     finished = {name: trials for name, trials in _finished(study, folder) if trials}
+    _check_environments({name: folder.run(trials[0]) for name, trials in finished.items()})
     records = {
         name: {trial.seed: recorded_episodes(folder.run(trial), trial.recipe) for trial in trials}
         for name, trials in finished.items()
@@ -169,6 +178,25 @@ def _finished(study: Study, folder: StudyDir) -> Iterator[tuple[str, list[Trial]
     """Every cell with its trials that have finished."""
     for name, trials in study.cells.items():
         yield name, [trial for trial in trials if folder.finished(trial) is not None]
+
+
+def _check_environments(runs: Mapping[str, RunDir]) -> None:
+    """Refuse cells, of each of which there is a run, that have acted in different environments.
+
+    Raises:
+        DataError: two have.
+    """
+    recorded = [(cell, (run.read("run") or {}).get("environment")) for cell, run in runs.items()]
+    known = [(cell, environment) for cell, environment in recorded if environment is not None]
+    for (first, one), (second, other) in pairwise(known):
+        if found := next(differences(one, other), None):
+            at, mine, theirs = found
+            message = (
+                f"the cells {first!r} and {second!r} cannot be compared, as they have acted in different environments: "
+                f"{at} is {shown(mine)} and {shown(theirs)}; swap data of one environment only, or set environment.id "
+                "and environment.options for all"
+            )
+            raise DataError(message)
 
 
 def _cost(runs: Sequence[RunDir]) -> Cost:

@@ -61,7 +61,8 @@ def ablate(
 ) -> None:
     """Swap parts of RECIPE, run every combination with several seeds, and compare them to the recipe as given.
 
-    All cells learn from the same data and are asked the same episodes. Parts that several share are trained once.
+    All cells are asked the same episodes, and learn from the same data unless `data` is swapped, which it may be as
+    long as the world stays the same. Parts that several share are trained once.
     Without --swap, what the recipe's own `study` section says is swapped.
     """
     from ttf.ablate.study import check_parts, load_study

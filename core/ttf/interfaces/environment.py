@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -69,6 +69,9 @@ class Environment(ABC):
     """A kind of environment, described without being run; closed when its sessions are over."""
 
     id: str
+    options: Mapping[str, Any] = {}
+    """What it was made with, as plain data; where ids or options differ, studies do not compare what was scored."""
+
     observation_width: int
     action_low: NDArray[np.float32]  # (A,)
     action_high: NDArray[np.float32]  # (A,)

@@ -87,7 +87,7 @@ class CorridorEnvironment(Environment):
     """Corridors; remembers its sessions and how often it was closed."""
 
     def __init__(self, limit: int | None = 12, width: int = 2) -> None:
-        self.id = "Corridor-v0"
+        self.id, self.options = "Corridor-v0", {"limit": limit}
         self.observation_width = width
         self.action_low, self.action_high = np.array([-1], np.float32), np.array([1], np.float32)
         self.step_limit = limit

@@ -63,17 +63,22 @@ def _check_description(environment: Environment) -> None:
         require(bound.dtype == np.float32 and bound.ndim == 1, f"{name} is {found}; expected float32 (A,)")
     require(low.shape == high.shape, f"action_low has shape {low.shape}, action_high {high.shape}; expected equal ones")
     require((low <= high).all(), "action_low is above action_high; swap them")
+    _check_saved("options", dict(environment.options))
     plan = environment.floor_plan()
     if plan is not None:
         columns = [*plan.position, *(plan.goal or ())]
         inside = all(0 <= column < width for column in columns)
         require(inside, f"floor_plan names columns {columns} of an observation that has {width}")
         require(plan.cell > 0, f"floor_plan: a cell's side is {plan.cell}; expected more than 0")
-        try:
-            json.dumps(asdict(plan), allow_nan=False)
-        except (TypeError, ValueError) as error:
-            message = f"floor_plan cannot be saved: {error}; give finite Python numbers"
-            raise AssertionError(message) from error
+        _check_saved("floor_plan", asdict(plan))
+
+
+def _check_saved(name: str, document: object) -> None:
+    try:
+        json.dumps(document, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        message = f"{name} cannot be saved: {error}; give finite Python numbers"
+        raise AssertionError(message) from error
 
 
 def _check_fit(environment: Environment, source: DataSource) -> None:

@@ -49,7 +49,7 @@ class GymnasiumEnvironment(Environment):
         self._rule = rule
         first = make(spec)
         self._idle = [first]
-        self.id = spec.id
+        self.id, self.options = spec.id, spec.options
         try:
             self.observation_width = observation_width(rule, first.observation_space)
             action_width(first.action_space)

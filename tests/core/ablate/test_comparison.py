@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 import pytest
 import torch
-from tests.core.toys import Quiet, tiny_recipe
+from tests.core.toys import CorridorEnvironmentConfig, Quiet, tiny_recipe
 
 from ttf.ablate.comparison import CellResult, Comparison, Cost, compare
 from ttf.ablate.figures import intervals_picture, learning_curves, profiles_picture
@@ -23,7 +23,7 @@ from ttf.ablate.study_dir import StudyDir, create_study, newest_study
 from ttf.ablate.table import HEADINGS, rows
 from ttf.aggregate import Aggregates, aggregates, paired_difference, probability_of_improvement
 from ttf.assemble import run_in
-from ttf.errors import RecipeError
+from ttf.errors import DataError, RecipeError
 from ttf.interfaces.launcher import Job, Launcher
 from ttf.run_dir import RunDir, read_lines, write_lines
 from ttf.sections import EvaluationConfig
@@ -189,6 +189,19 @@ def test_a_trial_whose_records_are_damaged_is_named_and_run_again_and_the_others
     assert again.ran == ["wide, seed 1"]
     for cell, former in zip(compare(study, folder).cells, before.cells, strict=True):
         np.testing.assert_array_equal(cell.scores, former.scores)
+
+
+def test_cells_that_have_acted_in_different_environments_are_not_compared(tmp_path: Path) -> None:
+    swaps = {f"limit={limit}": {"environment": CorridorEnvironmentConfig(limit=limit)} for limit in (12, 13)}
+    study = tiny_study(swaps)
+    folder = create_study(tmp_path, study)
+    launch(study, folder, HereLauncher(study, tmp_path), tmp_path, Quiet())
+    with pytest.raises(DataError) as caught:
+        compare(study, folder)
+    assert str(caught.value).startswith(
+        "the cells 'limit=12' and 'limit=13' cannot be compared, as they have acted in different environments: "
+        "options.limit is 12 and 13; "
+    )
 
 
 def test_only_what_is_missing_runs_when_a_study_goes_on(tmp_path: Path) -> None:

@@ -148,6 +148,7 @@ def greedy(session: Corridor) -> None:
         (plan_with(position=(0, 2)), "floor_plan names columns [0, 2] of an observation that has 2"),
         (plan_with(cell=0.0), "floor_plan: a cell's side is 0.0; expected more than 0"),
         (plan_with(walls=[(np.float32(0), 1.0)]), "floor_plan cannot be saved: Object of type float32 is not JSON"),
+        (described(options={"limit": np.float32(1)}), "options cannot be saved: Object of type float32 is not JSON"),
         (sessions(unseeded), "step 0: equal seeds and actions give other episodes; draw from the seeds that reset"),
         (sessions(entangled), "step 1: an episode alone is not the one it is among others; rows must not depend"),
         (sessions(misplaced), "step 4: an episode alone is not the one it is among others; rows must not depend"),

@@ -232,11 +232,20 @@ def _options(config: GymnasiumConfig, recorded: EnvironmentSpec | None) -> Mappi
     return {"step_limit": environment.step_limit, "id": environment.id}
 
 
+def test_whether_an_id_is_registered_is_seen_before_anything_is_made() -> None:
+    GymnasiumConfig().check()
+    GymnasiumConfig(id="Pendulum-v1").check()
+    with pytest.raises(DataError, match="'Pendulums-v1' is not registered; did you mean 'Pendulum-v1'"):
+        GymnasiumConfig(id="Pendulums-v1").check()
+
+
 def test_the_data_sets_own_environment_and_options_are_the_default_and_the_recipes_go_before_them() -> None:
     recorded = EnvironmentSpec("Pendulum-v1", {"max_episode_steps": 9})
     assert _options(GymnasiumConfig(), recorded) == {"step_limit": 9, "id": "Pendulum-v1"}
     assert _options(GymnasiumConfig(options={"g": 9.8}), recorded) == {"step_limit": 9, "id": "Pendulum-v1"}
     assert _options(GymnasiumConfig(options={"max_episode_steps": 4}), recorded)["step_limit"] == 4
+    made = GymnasiumConfig(options={"g": 9.8}).build(_Source(recorded, ObservationRule(), (3, 1)))
+    assert made.options == {"max_episode_steps": 9, "g": 9.8}, "studies compare them"
     other = EnvironmentSpec("Countdown-v0", {"max_episode_steps": 9})
     assert _options(GymnasiumConfig(id="Pendulum-v1"), other)["step_limit"] == 200
 
