@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ttf.errors import DataError, RecipeError
+from ttf.plurals import counted
 from ttf.recipe import dump
 from ttf.run_dir import RunDir, write_text
 from ttf.runs import by_time, digest, plain_section, timed_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from ttf.ablate.study import Study, Trial
 
 
@@ -99,8 +102,19 @@ def newest_study(runs_dir: Path, study: Study) -> StudyDir:
     if same:
         return same[0]
     where = _folder(runs_dir, study)
-    message = f"nothing to resume: no study in {where} has these cells; leave out --resume to start it"
+    why = next(_other_seeds(found, study), f"no study in {where} has these cells; leave out --resume to start it")
+    message = f"nothing to resume: {why}"
     raise RecipeError(message)
+
+
+def _other_seeds(folders: Iterable[StudyDir], study: Study) -> Iterator[str]:
+    """Of the folders with cells of the same names, which have them with other seeds."""
+    seeds = [trial.seed for trial in study.cells[study.base]]
+    for folder in folders:
+        cells = folder.read("study").get("cells")
+        if isinstance(cells, dict) and cells.keys() == study.cells.keys() and (had := cells[study.base]) != seeds:
+            numbers = f"{counted(len(had), 'seed')} from {had[0]} on, not {len(seeds)} from {seeds[0]}"
+            yield f"{folder.path} has these cells with {numbers}; leave out --resume: what it has trained is used again"
 
 
 def identity(study: Study) -> str:
