@@ -36,6 +36,11 @@ class Layout:
         return len(self.subgoal_columns)
 
     @property
+    def executed(self) -> int:
+        """Number of action dimensions that are carried out, A - S."""
+        return self.action - self.subgoal
+
+    @property
     def goal(self) -> int:
         """Number of goal dimensions, G."""
         return len(self.goal_columns)
@@ -80,7 +85,7 @@ class Layout:
         """One name a column, for tables and figures."""
         observations = [f"observation[{i}]" for i in range(self.observation)]
         subgoals = [f"subgoal[{i}]" for i in range(self.subgoal)]
-        actions = [f"action[{i}]" for i in range(self.action - self.subgoal)]
+        actions = [f"action[{i}]" for i in range(self.executed)]
         return (*observations, *subgoals, *actions, "reward", "value")
 
     def slots(self, length: int, start: int = 0) -> list[int]:

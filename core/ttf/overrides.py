@@ -30,7 +30,12 @@ def apply_override(source: Source, override: str, rank: int) -> None:
     Raises:
         RecipeError: the value is not YAML.
     """
-    _apply(source, override, f"--set {_printable(override)}", rank)
+    _apply(source, override, label_of(override), rank)
+
+
+def label_of(override: str) -> str:
+    """What an override is called in messages."""
+    return f"--set {_printable(override)}"
 
 
 def _apply(source: Source, override: str, label: str, rank: int) -> None:

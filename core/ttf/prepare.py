@@ -57,7 +57,7 @@ class Data:
     def whole(self) -> Layout:
         """The layout of transitions as they were recorded: the goal in the observation, and no subgoals."""
         layout = self.rows.layout
-        return Layout(self.goals.width if self.goals else layout.observation, layout.action - layout.subgoal)
+        return Layout(self.goals.width if self.goals else layout.observation, layout.executed)
 
 
 def load_data(recipe: Recipe, progress: Progress) -> Data:

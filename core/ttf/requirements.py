@@ -25,7 +25,11 @@ ONCE = ("reporters",)
 
 
 def check_kinds(source: Source, registry: Registry, components: Components) -> None:
-    """Refuse every section that is no mapping with the kind of an installed component."""
+    """Refuse every section that is no mapping with the kind of an installed component, and lists that are none."""
+    for slot, section in source.data.items() if isinstance(source.data, dict) else ():
+        if slot in SLOTS and SLOTS[slot][1] and not isinstance(section, list) and (slot,) not in source.refused:
+            kind = section if section in registry.kinds(slot) else _example(registry, slot)
+            source.refuse((slot,), f"must be a list such as [{{kind: {kind}}}], found {shown(section)}")
     for slot, at in component_sections(source.data):
         if any(at[:length] in source.refused for length in range(len(at) + 1)):
             continue

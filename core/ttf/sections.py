@@ -106,7 +106,7 @@ class StudyConfig(Section):
         Annotated[str, Field(min_length=1, max_length=100)], list[Annotated[str, Field(max_length=1000)]]
     ] = Field(default={}, max_length=100)
     """One more swap, of several fields at once: under the name of every variant, what it changes, such as
-    `decoder.beam_width=64`."""
+    `decoder.beam_width=64`. `as given` is the recipe itself, and no name of a variant."""
 
     seeds: Annotated[int, Field(ge=1, le=1000)] = 5
     """Seeds that every cell is trained with: the recipe's own and those that follow it."""

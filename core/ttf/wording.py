@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from ttf.component import SLOTS
 from ttf.errors import did_you_mean
 from ttf.section import Section
-from ttf.sections import EvaluationConfig, TrainingConfig
+from ttf.sections import EvaluationConfig, StudyConfig, TrainingConfig
 from ttf.source import look_up, shown
 
 if TYPE_CHECKING:
@@ -114,7 +114,11 @@ def _known_fields(data: object, at: Keys, components: Components) -> list[str]:
     """The fields of the section at a path; none if it is deeper than sections go."""
     from ttf.recipe import Recipe
 
-    sections: dict[object, type[Section]] = {"training": TrainingConfig, "evaluation": EvaluationConfig}
+    sections: dict[object, type[Section]] = {
+        "training": TrainingConfig,
+        "evaluation": EvaluationConfig,
+        "study": StudyConfig,
+    }
     if not at:
         return list(Recipe.model_fields)
     if at[0] in sections and len(at) == 1:

@@ -220,7 +220,7 @@ def test_a_dump_says_every_default_and_leaves_out_absent_sections(file: Path, bu
         "name: x\nseed: 0\ndevice: auto\n"
         "data:\n  kind: minari\n  discount: 0.99\n  terminal_penalty: -100.0\n"
         "  reward_scale: 1.0\n  reward_shift: 0.0\n"
-        "  goal: null\n  observation_dims: null\n  stride: 1\n  stride_action: first\n  seed: null\n"
+        "  goal: null\n  subgoal: null\n  observation_dims: null\n  stride: 1\n  stride_action: first\n  seed: null\n"
         '  dataset: "D4RL/pointmaze/medium-v2"\n  download: false\n  observation_keys: null\n'.replace('"', "")
         + "baselines: []\nanalyses: []\nreporters:\n  - {kind: html}\n"
     )

@@ -310,5 +310,5 @@ def test_without_plugins_no_kind_is_known(monkeypatch: pytest.MonkeyPatch, tmp_p
         load(file, load_registry())
     assert str(error.value) == (
         f"{file}:2:14: data.kind: unknown kind 'nothing'; known: none; TTF_PLUGINS leaves plugins out\n"
-        f"{file}:3:1: reporters: must be a list, found a mapping"
+        f"{file}:3:1: reporters: must be a list such as [{{kind: ...}}], found a mapping"
     )

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ttf.ablate.swaps import AS_GIVEN, Cell, grid
+from ttf.ablate.faults import faults
+from ttf.ablate.swaps import Cell, grid
 from ttf.component import SLOTS
 from ttf.errors import DataError, RecipeError
+from ttf.overrides import apply_override
 from ttf.recipe import dump, load
 from ttf.sections import StudyConfig
+from ttf.source import Place, Problem, dotted, problems_error
+from ttf.yaml_source import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ttf.recipe import Recipe
     from ttf.registry import Registry
+    from ttf.source import Keys
 
 LARGEST_SEED = 2**32 - 1
 
@@ -83,42 +88,81 @@ def load_study(
         RecipeError: something is wrong with the recipe, a swap, or a cell; the message has a line for every problem.
     """
     given = load(path, registry, overrides, None, note)
-    config = given.study or StudyConfig()
     if given.evaluation is None or given.environment is None:
         message = f"{path}: a study compares evaluations; the recipe has no 'environment' and 'evaluation' section"
         raise RecipeError(message)
-    numbers = [(given.seed + index) % LARGEST_SEED for index in range(seeds or config.seeds)]
-    cells = grid(swaps, {}) if swaps else grid(config.swap, config.variants, str(path))
-    fixed = _fixed(given)
-    told: set[str] = set()
-    wrong: dict[str, None] = {}
+    config, place = given.study or StudyConfig(), _places(path, overrides, swaps)
+    asked = {"seeds": seeds or config.seeds} | ({"swap": [*swaps], "variants": {}} if swaps else {})
+    study = config.model_copy(update=asked)
+    cells, problems = grid(study, place)
+    if not cells and not problems:
+        if given.study is not None and "seeds" not in config.model_fields_set:
+            raise problems_error([Problem(place(()), "compares nothing; say in 'swap' or 'variants' what is swapped")])
+        note(f"{path}: nothing is swapped, so there is nothing to compare the recipe to; 'study' or --swap says what")
+    given = given.model_copy(update={"study": study})
+    trials = _loader(path, registry, overrides, given, note)
+    base = trials(Cell())
+    made: dict[Cell, list[Trial]] = {}
+    wrong: dict[Cell, list[str]] = {}
+    for cell in cells:
+        try:
+            made[cell], wrong[cell] = trials(cell), []
+        except RecipeError as error:
+            wrong[cell] = str(error).splitlines()
+    problems += [*faults(wrong)]
+    if problems:
+        raise problems_error(problems)
+    return Study(given, _base_first(base, made))
+
+
+def _places(path: Path, overrides: Sequence[str], swaps: Sequence[str]) -> Callable[[Keys], Place]:
+    """Where the parts of what is swapped are written, on the command line or in the recipe."""
+    if swaps:
+        return lambda at: Place(0, int(at[1]), 0, f"--swap {swaps[int(at[1])]}")
+    source = read_file(path)
+    for rank, override in enumerate(overrides, start=1):
+        apply_override(source, override, rank)
+
+    def place(at: Keys) -> Place:
+        found = source.place(("study", *at))
+        return found._replace(label=f"{found.label}: {dotted(('study', *at))}")
+
+    return place
+
+
+def _loader(
+    path: Path, registry: Registry, overrides: Sequence[str], given: Recipe, note: Callable[[str], None]
+) -> Callable[[Cell], list[Trial]]:
+    """What loads the trials of a cell, and says once what has been dropped for several."""
+    count = given.study.seeds if given.study else 1
+    numbers = [(given.seed + index) % LARGEST_SEED for index in range(count)]
+    fixed, told = _fixed(given), set[str]()
 
     def trials(cell: Cell) -> list[Trial]:
         def once(text: str) -> None:
-            if (line := cell.told(text)) not in told:
+            place, rest = cell.told(text)
+            if (line := f"{place.label if place else cell.name}: {rest}") not in told:
                 note(line)
             told.add(line)
 
         changes = [*overrides, *cell.overrides, *fixed]
-        try:
-            return [Trial(cell.name, n, load(path, registry, changes, {"seed": n}, once)) for n in numbers]
-        except RecipeError as error:
-            wrong.update(dict.fromkeys(map(cell.told, str(error).splitlines())))
-            return []
+        return [Trial(cell.name, n, load(path, registry, changes, {"seed": n}, once)) for n in numbers]
 
-    made = {cell.name: trials(cell) for cell in cells}
-    base = trials(Cell(AS_GIVEN, ()))
-    if wrong:
-        raise RecipeError("\n".join(wrong))
-    names: dict[str, str] = {}
-    for name, others in made.items():
-        if (same := names.setdefault(dump(others[0].recipe), name)) != name:
-            message = f"{path}: the cells {same!r} and {name!r} are the same; leave one out"
-            raise RecipeError(message)
-    given_as = names.get(dump(base[0].recipe))
-    first = {AS_GIVEN: base} if given_as is None else {given_as: made.pop(given_as)}
-    asked = config.model_copy(update={"seeds": len(numbers)} | ({"swap": [*swaps], "variants": {}} if swaps else {}))
-    return Study(given.model_copy(update={"study": asked}), first | made)
+    return trials
+
+
+def _base_first(base: list[Trial], made: Mapping[Cell, list[Trial]]) -> dict[str, list[Trial]]:
+    """All cells by name, first the one that is the recipe as given, whatever it is called."""
+    seen: dict[str, Cell] = {}
+    problems = []
+    for cell, trials in made.items():
+        if (same := seen.setdefault(dump(trials[0].recipe), cell)) is not cell:
+            place = next(b.place for a, b in zip(same.choices, cell.choices, strict=True) if a != b)
+            problems.append(Problem(place, f"the cells {same.name!r} and {cell.name!r} are the same; leave one out"))
+    if problems:
+        raise problems_error(problems)
+    first = seen.get(dump(base[0].recipe), Cell())
+    return {first.name: base} | {cell.name: trials for cell, trials in made.items()}
 
 
 def check_parts(trials: Iterable[Trial]) -> None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ttf.ablate.records import recorded_episodes
 from ttf.errors import DataError, RecipeError
+from ttf.plurals import counted
 from ttf.recipe import dump
 from ttf.run_dir import RunDir, write_text
 from ttf.runs import by_time, digest, plain_section, timed_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from ttf.ablate.study import Study, Trial
 
@@ -115,17 +116,28 @@ def newest_study(runs_dir: Path, study: Study, note: Callable[[str], None]) -> S
         RecipeError: there is none.
     """
     where, wanted = _folder(runs_dir, study), identity(study)
-    for path in sorted(where.glob("*"), key=by_time, reverse=True):
-        folder = StudyDir(path)
+    described: dict[StudyDir, dict[str, Any]] = {}
+    for folder in map(StudyDir, sorted(where.glob("*"), key=by_time, reverse=True)):
         try:
-            described = folder.read("study")
+            described[folder] = folder.read("study")
         except DataError as error:
             note(f"{error}; this study is passed over")
             continue
-        if described.get("identity") == wanted:
+        if described[folder].get("identity") == wanted:
             return folder
-    message = f"nothing to resume: no study in {where} has these cells; leave out --resume to start it"
+    why = next(_other_seeds(described, study), f"no study in {where} has these cells; leave out --resume to start it")
+    message = f"nothing to resume: {why}"
     raise RecipeError(message)
+
+
+def _other_seeds(described: Mapping[StudyDir, Mapping[str, Any]], study: Study) -> Iterator[str]:
+    """Of the folders with cells of the same names, which have them with other seeds."""
+    seeds = [trial.seed for trial in study.cells[study.base]]
+    for folder, document in described.items():
+        cells = document.get("cells")
+        if isinstance(cells, dict) and cells.keys() == study.cells.keys() and (had := cells[study.base]) != seeds:
+            numbers = f"{counted(len(had), 'seed')} from {had[0]} on, not {len(seeds)} from {seeds[0]}"
+            yield f"{folder.path} has these cells with {numbers}; leave out --resume: what it has trained is used again"
 
 
 def identity(study: Study) -> str:

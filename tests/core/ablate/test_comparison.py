@@ -249,6 +249,17 @@ def test_another_study_is_not_gone_on_with(tmp_path: Path) -> None:
         newest_study(tmp_path, other, pytest.fail)
 
 
+def test_a_study_with_fewer_seeds_is_named_though_it_is_not_gone_on_with(tmp_path: Path) -> None:
+    study = tiny_study()
+    folder = create_study(tmp_path, replace(study, cells={name: trials[:1] for name, trials in study.cells.items()}))
+    with pytest.raises(RecipeError) as caught:
+        newest_study(tmp_path, study, pytest.fail)
+    assert str(caught.value) == (
+        f"nothing to resume: {folder.path} has these cells with 1 seed from 0 on, not 2 from 0; leave out --resume: "
+        "what it has trained is used again"
+    )
+
+
 def test_the_page_shows_every_cell_and_the_same_contents_give_the_same_page(
     done: tuple[Study, StudyDir, HereLauncher, Path],
 ) -> None:

@@ -74,49 +74,82 @@ def test_what_a_swap_of_kinds_drops_is_said_once_for_every_cell(builtin_registry
     recipe.write_text(SMOKE.read_text().replace("kind: gpt, layers: 1, heads: 2", "kind: gpt, layers: 1, heads: 2"))
     said: list[str] = []
     made = load_study(recipe, builtin_registry, [], ["model=gpt,lstm"], 3, said.append)
-    assert said == ["--swap model=lstm: dropped heads; 'lstm' has no such fields"]
+    assert said == ["--swap model=gpt,lstm: dropped heads; 'lstm' has no such fields"]
     first = made.cells["model=lstm"][0].recipe.model
     assert first is not None
     assert (first.kind, first.context) == ("lstm", 3)
 
 
 def test_a_cell_that_is_wrong_is_named_before_anything_runs(builtin_registry: Registry) -> None:
-    with pytest.raises(RecipeError, match=r"^--swap model=lstn: .*did you mean 'lstm'"):
+    with pytest.raises(RecipeError, match=r"^--swap model=gpt,lstn: .*did you mean 'lstm'"):
         study(builtin_registry, "model=gpt,lstn")
     with pytest.raises(RecipeError, match=r"^--swap decoder\.beam_with=8: .*beam_width"):
         study(builtin_registry, "decoder.beam_with=8")
 
 
 def test_cells_that_are_the_same_are_refused(builtin_registry: Registry) -> None:
-    with pytest.raises(RecipeError, match=r"the cells 'decoder\.horizon=2' and 'decoder\.horizon=\+2' are the same"):
+    same = r"^--swap decoder\.horizon=2,\+2: the cells 'decoder\.horizon=2' and 'decoder\.horizon=\+2' are the same"
+    with pytest.raises(RecipeError, match=same):
         study(builtin_registry, "decoder.horizon=2,+2")
 
 
 def test_all_that_is_wrong_with_the_cells_is_said_at_once(builtin_registry: Registry) -> None:
     with pytest.raises(RecipeError) as caught:
         study(builtin_registry, "decoder.beam_width=two,4,0", "model=gpt,lstn")
-    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
-        "--swap decoder.beam_width=two",
-        "--swap model=lstn",
-        "--swap decoder.beam_width=0",
+    assert [line.partition(";")[0] for line in str(caught.value).splitlines()] == [
+        "--swap decoder.beam_width=two,4,0: decoder.beam_width: must be a whole number, found 'two'",
+        "--swap decoder.beam_width=two,4,0: decoder.beam_width: must be at least 1, found 0",
+        "--swap model=gpt,lstn: model.kind: unknown kind 'lstn'",
     ]
 
 
-def test_what_is_wrong_with_a_study_is_found_where_it_is_written(
+def test_a_field_that_only_some_of_the_swapped_kinds_have_is_said_with_those_that_lack_it(
+    builtin_registry: Registry,
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        study(builtin_registry, "decoder=beam_search,imitation", "decoder.expand=2,4")
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("--swap decoder.expand=2,4: with decoder=imitation: decoder.expand: unknown field; known:")
+    assert line.endswith("; study.variants can name the combinations that are meant")
+
+
+def test_all_that_is_wrong_with_a_study_is_said_once_where_it_is_written(
     builtin_registry: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = tmp_path / "recipe.yaml"
-    study_section = 'study: {swap: ["decoder.beam_widht=2,4"], variants: {far: [decoder.horizn=3]}}'
-    recipe.write_text(SMOKE.read_text() + study_section + "\n")
-    with pytest.raises(RecipeError) as caught:
-        study(builtin_registry, path=recipe)
-    assert [line.partition(" unknown field")[0] for line in str(caught.value).splitlines()] == [
-        f"{recipe}: study.swap decoder.beam_widht=2: decoder.beam_widht:",
-        f"{recipe}: study.variants far: decoder.horizn:",
-        f"{recipe}: study.swap decoder.beam_widht=4: decoder.beam_widht:",
+    section = """study:
+  swap: ["decoder.beam_widht=2,4", seed=1]
+  variants:
+    far:
+      - decoder.horizn=3
+      - evaluation.seed=4
+    as given: []
+"""
+    first = len(SMOKE.read_text().splitlines())
+    recipe.write_text(SMOKE.read_text() + section)
+    expected = [
+        f"{recipe}:{first + 2}:10: study.swap.0: decoder.beam_widht: unknown field",
+        f"{recipe}:{first + 2}:36: study.swap.1: seed is the same in all cells: --seeds says how many",
+        f"{recipe}:{first + 5}:9: study.variants.far.0: decoder.horizn: unknown field",
+        f"{recipe}:{first + 6}:9: study.variants.far.1: evaluation.seed is the same in all cells: cells are compared",
+        f"{recipe}:{first + 7}:5: study.variants.'as given': is the name of the recipe itself",
     ]
     assert run_cli(["validate", str(recipe)]) == 2
-    assert "study.swap decoder.beam_widht=2" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(said, expected, strict=True)), said
+    with pytest.raises(RecipeError, match=r"^--set study\.swap=\[model=lstn\]: study\.swap\.0: .*did you mean 'lstm'"):
+        study(builtin_registry, path=SMOKE, overrides=("study.swap=[model=lstn]",))
+
+
+def test_a_study_of_nothing_is_refused_and_a_recipe_alone_is_told(builtin_registry: Registry) -> None:
+    for empty in ("{}", "{swap: [], variants: {}}"):
+        with pytest.raises(RecipeError, match=r": study: compares nothing; say in 'swap' or 'variants'"):
+            study(builtin_registry, overrides=(f"study={empty}",))
+    said: list[str] = []
+    for overrides in ((), ("study.seeds=3",)):
+        load_study(SMOKE, builtin_registry, overrides, (), None, said.append)
+    assert [line.removeprefix(f"{SMOKE}: ").partition(",")[0] for line in said] == ["nothing is swapped"] * 2
 
 
 def test_a_recipe_that_evaluates_nothing_cannot_be_compared(builtin_registry: Registry, tmp_path: Path) -> None:
@@ -153,10 +186,17 @@ def test_what_is_trained_is_known_before_anything_runs(builtin_registry: Registr
     assert startable(made.trials, Stages(tmp_path)) == [stage.trials[0] for stage in planned]
 
 
+def test_lists_of_kinds_say_how_they_are_written(builtin_registry: Registry) -> None:
+    with pytest.raises(RecipeError) as caught:
+        study(builtin_registry, "analyses=attention,[{kind: discretizer}]")
+    assert str(caught.value).endswith(": analyses: must be a list such as [{kind: attention}], found 'attention'")
+
+
 def test_an_option_of_a_study_that_is_wrong_is_named(builtin_registry: Registry, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(SMOKE.read_text() + "study: {seeds: 0}\nlauncher: {kind: locl}\n")
+    recipe.write_text(SMOKE.read_text() + "study: {seeds: 0, swaps: []}\nlauncher: {kind: locl}\n")
     with pytest.raises(RecipeError) as caught:
         load(recipe, builtin_registry)
     assert "study.seeds" in str(caught.value)
+    assert "study.swaps: unknown field; did you mean 'swap'" in str(caught.value)
     assert "did you mean 'local'" in str(caught.value)

@@ -103,7 +103,7 @@ def test_a_swap_that_is_wrong_is_one_clear_line(tmp_path: Path, capsys: pytest.C
     assert "did you mean 'discretizer'" in capsys.readouterr().err
     assert run_cli((*ABLATE, "--swap", "discretizer=uniform,quantil", *runs)) == 2
     message = capsys.readouterr().err
-    assert message.startswith("Error: --swap discretizer=quantil: discretizer.kind: unknown kind")
+    assert message.startswith("Error: --swap discretizer=uniform,quantil: discretizer.kind: unknown kind")
     assert "did you mean 'quantile'" in message
     assert run_cli((*ABLATE, "--resume", *runs)) == 2
     assert "nothing to resume" in capsys.readouterr().err
