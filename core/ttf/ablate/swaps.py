@@ -26,7 +26,7 @@ _EPISODES = "cells are compared in the same episodes; change it for all of them 
 _FIXED = {
     **dict.fromkeys(("name", "study", "launcher"), _ASIDE),
     "reporters": f"{_ASIDE}; change it for all of them with --set",
-    "data.seed": "cells learn from the same data; change it for all of them with --set",
+    "data.seed": "the data of all cells have the same seed; change it for all of them with --set",
     "seed": "--seeds says how many seeds they are trained with",
     **dict.fromkeys(("environment", "evaluation"), _EPISODES),
 }

@@ -78,7 +78,7 @@ def test_a_list_of_values_is_split_where_nothing_is_open(text: str, values: list
         ("decoder.beam_width=", "must be written as slot=kind,kind or field=value,value"),
         ("decoder.beam_width=8,8", "a value is given twice"),
         ("seed=1,2", "seed is the same in all cells: --seeds says how many seeds they are trained with"),
-        ("data.seed=1,2", "data.seed is the same in all cells: cells learn from the same data; change it"),
+        ("data.seed=1,2", "data.seed is the same in all cells: the data of all cells have the same seed; change it"),
         ("launcher=local,ray", "launcher is the same in all cells: it is no part of what is compared"),
         (
             "reporters.0.kind=1,2",
