@@ -55,7 +55,7 @@ def main() -> None:
     name = sys.argv[1]
     recipe = ROOT / "recipes" / "studies" / f"{name}.yaml"
     study = load_study(recipe, load_registry(), sys.argv[2:], (), None, click.echo)
-    folder = newest_study(Path("runs"), study)
+    folder = newest_study(Path("runs"), study, click.echo)
     comparison = compare(study, folder)
     page = PAGES / f"{name}.md"
     text = "\n".join(result(comparison, study, folder)) + "\n"
