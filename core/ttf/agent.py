@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ttf.interfaces.policy import Actor, Policy
+from ttf.subgoals import destinations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,9 +138,8 @@ class _PlanningActor(Actor):
         layout, goals = self._layout, self._policy.goals
         planned = self._decode(tokens[..., layout.observations], 0)
         if layout.subgoal:
-            last = planned[:, -1:].copy()
-            last[..., layout.subgoal_columns] += self._decode(tokens[:, -1:, layout.subgoals], layout.subgoals.start)
-            planned = np.concatenate([planned, last], axis=1)
+            last = destinations(self._discretizer, tokens[:, -1:])
+            planned = np.concatenate([planned, last.cpu().numpy().astype(np.float32)], axis=1)
             tokens = torch.cat([tokens, tokens[:, -1:]], dim=1)
         planned[(tokens[..., 0] == self._discretizer.stop).cpu().numpy()] = np.nan
         if goals is None:

@@ -49,11 +49,16 @@ def transition_actions(actions: NDArray[np.float32], config: DataConfig) -> NDAr
     return means
 
 
+def observed(episode: Episode) -> NDArray[np.float32]:
+    """All observations of an episode (T + 1, O), or (T, O) where the last one was not recorded."""
+    if episode.final_observation is None:
+        return episode.observations
+    return np.vstack([episode.observations, episode.final_observation])
+
+
 def changes(episode: Episode, dims: Sequence[int], steps: int) -> NDArray[np.float32]:
     """By how much dimensions of the observation change in so many steps, or until the last one recorded, (T, S)."""
-    places = episode.observations[:, dims]
-    if episode.final_observation is not None:
-        places = np.vstack([places, episode.final_observation[dims]])
+    places = observed(episode)[:, dims]
     later = np.minimum(np.arange(len(episode)) + steps, len(places) - 1)
     changed: NDArray[np.float32] = places[later] - places[: len(episode)]
     return changed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ttf.episodes import learned_rewards, transition_actions, transition_rewards
+from ttf.episodes import learned_rewards, observed, transition_actions, transition_rewards
 from ttf.errors import DataError
 from ttf.interfaces.learner import Transitions
 
@@ -39,10 +39,8 @@ def make_transitions(episodes: Sequence[Episode], config: DataConfig) -> Transit
 def _of_episode(episode: Episode, config: DataConfig) -> tuple[NDArray[np.floating], ...]:
     """Observations, actions, rewards, next observations and discounts of an episode."""
     length, stride = len(episode), config.stride
-    seen = episode.observations
-    if episode.final_observation is not None:
-        seen = np.vstack([seen, episode.final_observation])
-    elif episode.terminated:
+    seen = observed(episode)
+    if episode.terminated and len(seen) == length:
         seen = np.vstack([seen, seen[-1:]])
     count = length if episode.terminated else max(0, len(seen) - stride)
     start = np.arange(count)

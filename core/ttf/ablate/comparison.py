@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ttf.ablate.records import recorded_episodes
 from ttf.aggregate import Aggregates, aggregates, paired_difference, probability_of_improvement
 from ttf.errors import DataError
 from ttf.source import shown
@@ -128,12 +128,9 @@ def compare(study: Study, folder: StudyDir) -> Comparison:
     Raises:
         DataError: cells have acted in different environments.
     """
-    finished = {name: trials for name, trials in _finished(study, folder) if trials}
+    records = {name: episodes for name, episodes in _episodes(study, folder) if episodes}
+    finished = {name: [trial for trial in study.cells[name] if trial.seed in records[name]] for name in records}
     _check_environments({name: folder.run(trials[0]) for name, trials in finished.items()})
-    records = {
-        name: {trial.seed: recorded_episodes(folder.run(trial), trial.recipe) for trial in trials}
-        for name, trials in finished.items()
-    }
     every = [record for trials in records.values() for episodes in trials.values() for record in episodes.values()]
     metric = "success" if every and all(record["success"] is not None for record in every) else "return"
     scores = {
@@ -174,10 +171,15 @@ def _result(
     )
 
 
-def _finished(study: Study, folder: StudyDir) -> Iterator[tuple[str, list[Trial]]]:
-    """Every cell with its trials that have finished."""
+def _episodes(study: Study, folder: StudyDir) -> Iterator[tuple[str, dict[int, Episodes]]]:
+    """Every cell with the episodes of its seeds that have finished; damaged ones have not."""
     for name, trials in study.cells.items():
-        yield name, [trial for trial in trials if folder.finished(trial) is not None]
+        found: dict[int, Episodes] = {}
+        for trial in trials:
+            with suppress(DataError):
+                if (episodes := folder.episodes(trial)) is not None:
+                    found[trial.seed] = episodes
+        yield name, found
 
 
 def _check_environments(runs: Mapping[str, RunDir]) -> None:

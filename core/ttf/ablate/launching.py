@@ -24,12 +24,17 @@ if TYPE_CHECKING:
     from ttf.run_dir import RunDir
 
 
-def missing(study: Study, folder: StudyDir, note: Callable[[str], None] | None = None) -> list[Trial]:
+def missing(study: Study, folder: StudyDir, note: Callable[[str], object] = lambda _: None) -> list[Trial]:
     """The trials that have not finished, or have to be run again; ``note`` is told why."""
-    for trial in study.trials if note else ():
-        if note and (damage := folder.damage(trial)):
-            note(f"{trial.name}: {damage}; it is run again")
-    return [trial for trial in study.trials if folder.finished(trial) is None]
+    left = []
+    for trial in study.trials:
+        try:
+            if folder.episodes(trial) is None:
+                left.append(trial)
+        except DataError as error:
+            note(f"{trial.name}: {error}; it is run again")
+            left.append(trial)
+    return left
 
 
 def launch(study: Study, folder: StudyDir, launcher: Launcher, runs_dir: Path, progress: Progress) -> dict[str, str]:

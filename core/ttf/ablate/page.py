@@ -60,7 +60,8 @@ def _facts(comparison: Comparison, study: Study, folder: StudyDir) -> Iterator[s
     if not comparison.cells:
         return
     yield f"{counted(comparison.cells[0].scores.shape[1], 'episode')} each, compared by {comparison.metric}"
-    records = [record for trial in study.trials if (record := folder.finished(trial)) is not None]
+    compared = [trial for cell in comparison.cells for trial in study.cells[cell.name] if trial.seed in cell.seeds]
+    records = [folder.run(trial).read("run") for trial in compared]
     yield str(max(record["finished"] for record in records)).partition("T")[0]
     machine, versions = records[0]["machine"], records[0]["versions"]
     yield f"trajectory-transformer {versions['trajectory-transformer']}, torch {versions['torch']}"

@@ -18,6 +18,7 @@ from ttf.runs import by_time, digest, plain_section, timed_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from ttf.ablate.records import Episodes
     from ttf.ablate.study import Study, Trial
 
 
@@ -52,22 +53,15 @@ class StudyDir:
         """The run folder of a trial."""
         return RunDir(self.path / "cells" / _slug(trial.cell) / f"seed-{trial.seed}")
 
-    def finished(self, trial: Trial) -> dict[str, Any] | None:
-        """What ``run.json`` of a trial says; None if the trial has not finished, or has to be run again."""
-        return None if self.damage(trial) else self._finished(trial)
+    def episodes(self, trial: Trial) -> Episodes | None:
+        """The evaluation episodes of a trial; None if the trial has not finished.
 
-    def damage(self, trial: Trial) -> str | None:
-        """Why a trial that has finished has to be run again; None if it has not, or need not."""
-        try:
-            if self._finished(trial) is not None:
-                recorded_episodes(self.run(trial), trial.recipe)
-        except DataError as error:
-            return str(error)
-        return None
-
-    def _finished(self, trial: Trial) -> dict[str, Any] | None:
-        record = self.run(trial).read("run") or {}
-        return record if record.get("finished") else None
+        Raises:
+            DataError: its records are damaged: it has to be run again.
+        """
+        run = self.run(trial)
+        finished = (run.read("run") or {}).get("finished")
+        return recorded_episodes(run, trial.recipe) if finished else None
 
     def log(self, trial: Trial) -> Path:
         """What the run of a trial has said."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ttf.errors import RecipeError
 from ttf.search import Score, predicted_return
+from ttf.subgoals import destinations
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,13 +32,11 @@ def score_of(config: ValueGuidedConfig, discretizer: Discretizer, critic: Critic
         own = predicted_return(candidates, discount)
         if config.mix == 1:
             return own
-        decoded = discretizer.decode(candidates.tokens)
-        observations = decoded[:, layout.observations]
         if layout.subgoal:
-            observations[:, list(layout.subgoal_columns)] += decoded[:, layout.subgoals]
-            asked = critic.value(observations)
+            asked = critic.value(destinations(discretizer, candidates.tokens))
         else:
-            asked = critic.action_value(observations, decoded[:, layout.acts])
+            decoded = discretizer.decode(candidates.tokens)
+            asked = critic.action_value(decoded[:, layout.observations], decoded[:, layout.actions])
         return (1 - config.mix) * asked + config.mix * own
 
     return Score(term, rewards=config.use_rewards, every_step=config.q_at == "every_step")
