@@ -1,4 +1,4 @@
-"""What sequence models have for every column of a transition: a table of embeddings and a linear map."""
+"""What sequence models have for every column of a transition: tables of embeddings, linear maps, waves over bins."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (the field's name for it)
+
+from ttf.interfaces.model import SequenceModel
 
 if TYPE_CHECKING:
     from ttf.layout import Layout
@@ -117,3 +119,61 @@ class ColumnLinear(nn.Module):
         x = x.reshape(batch * transitions, slots, width).transpose(0, 1)  # (D, B * transitions, width)
         mapped = torch.bmm(x, weight.transpose(1, 2)).transpose(0, 1)
         return mapped.reshape(batch, -1, outputs)[:, left : left + length]
+
+    def at(self, x: Tensor, slots: Tensor, weight: Tensor | None = None) -> Tensor:
+        """What the maps of any slots (P,), or others of the same shape, make (B, P, outputs) of x (B, P, width)."""
+        weight = self.weight if weight is None else weight
+        return torch.bmm(x.transpose(0, 1), weight[slots].transpose(1, 2)).transpose(0, 1)
+
+
+class ColumnModel(SequenceModel):
+    """A sequence model with an embedding and a head for every token of every column.
+
+    They are rows of tables, sums of waves over the bins, or both added.
+
+    Args:
+        layout: of the transitions.
+        bins: per column.
+        context: transitions of a window.
+        width: of the residual stream.
+        waves: frequencies, 0 for none.
+        table: whether there are tables; without, there must be waves.
+    """
+
+    def __init__(self, layout: Layout, bins: int, context: int, *, width: int, waves: int, table: bool) -> None:
+        super().__init__(layout, bins, context)
+        self.table = table
+        self.tok_emb = nn.Embedding((bins * layout.width if table else 0) + 1, width)  # the last row is the stop token
+        nn.init.zeros_(self.tok_emb.weight)  # as in ColumnEmbedding
+        self.head = ColumnLinear(layout.width, (bins if table else 0) + 1, width)
+        size = (layout.width, bins, width, waves)
+        self.wave_emb = Waves(*size, deviation=0.02) if waves else None
+        self.wave_head = Waves(*size, deviation=width**-0.5) if waves else None
+        self.register_buffer("slots", torch.tensor(layout.slots(self.block)), persistent=False)
+
+    slots: Tensor
+    """Buffer (block,): the slot of every position."""
+
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """Embeddings (bins * D + 1, width) of tokens, and the heads (D, bins + 1, width)."""
+        embedding, head = self.tok_emb.weight, self.head.weight
+        if self.wave_emb is None or self.wave_head is None:
+            return embedding, head
+        waves, wave_head = self.wave_emb()[:, : self.bins].flatten(0, 1), self.wave_head()
+        if self.table:
+            return torch.cat([embedding[:-1] + waves, embedding[-1:]]), head + wave_head
+        return torch.cat([waves, embedding]), torch.cat([wave_head[:, : self.bins], head], dim=1)
+
+    def embedded(self, tokens: Tensor, start: int, table: Tensor, *, values: bool) -> Tensor:
+        """Embeddings (B, n, width) of tokens (B, n) at positions ``start ..``, those of value tokens perhaps zeros.
+
+        Raises:
+            ValueError: they reach beyond the block.
+        """
+        end = start + tokens.shape[1]
+        if end > self.block:
+            message = f"{end} tokens, but this model reads at most {self.block}"
+            raise ValueError(message)
+        slots = self.slots[start:end]
+        embedded = F.embedding(column_rows(tokens, slots, self.layout, self.bins), table)
+        return embedded if values else embedded * (slots != self.layout.value).unsqueeze(-1)

@@ -24,16 +24,21 @@ class Forward:
     Args:
         model: whose weights are shared, compiled or not.
         compiled: whether to try.
+        places: where logits are wanted (P,); None for everywhere.
     """
 
-    def __init__(self, model: SequenceModel, *, compiled: bool) -> None:
-        self._model = model
-        self._compiled: Callable[[Tensor, Tensor], Tensor] | None = torch.compile(model) if compiled else None
+    def __init__(self, model: SequenceModel, *, compiled: bool, places: Tensor | None = None) -> None:
+        def at_places(tokens: Tensor, goal: Tensor) -> Tensor:
+            assert places is not None  # noqa: S101  (else the model itself is called)
+            return model.predict(tokens, places, goal)
+
+        self._model: Callable[[Tensor, Tensor], Tensor] = model if places is None else at_places
+        self._compiled: Callable[[Tensor, Tensor], Tensor] | None = torch.compile(self._model) if compiled else None
         self.note: Callable[[str], object] = lambda _: None
         """Takes the note."""
 
     def __call__(self, tokens: Tensor, goal: Tensor) -> Tensor:
-        """Logits (B, L, bins + 1) of tokens (B, L) and goals (B, G)."""
+        """Logits (B, L or P, bins + 1) of tokens (B, L) and goals (B, G)."""
         if self._compiled is not None:
             from torch._dynamo.exc import TorchDynamoException
 
@@ -43,5 +48,4 @@ class Forward:
                 self._compiled = None
                 why = shorten(str(error).strip().partition("\n\n")[0], 300)  # what follows is advice on debugging
                 self.note(f"the model cannot be compiled here, and is trained as it is: {why}")
-        logits: Tensor = self._model(tokens, goal)
-        return logits
+        return self._model(tokens, goal)

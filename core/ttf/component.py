@@ -139,8 +139,9 @@ class ModelConfig(Component):
     slot = "model"
     requires: ClassVar[tuple[str, ...]] = ("discretizer", "training")
 
-    context: Annotated[int, Field(ge=2, le=1024)] = 10
-    """Transitions of a training window: the one being predicted and those before it; 2 makes a Markovian model."""
+    context: Annotated[int, Field(ge=1, le=1024)] = 10
+    """Transitions of a training window: the one being predicted and those before it; 2 makes a Markovian model, 1 one
+    of single transitions, with which decoders can plan no further."""
 
     @abstractmethod
     def build(self, layout: Layout, bins: int) -> SequenceModel:

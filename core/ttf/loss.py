@@ -24,6 +24,9 @@ class TokenLoss:
         slots = torch.tensor(layout.slots(length, start=1), device=device)  # of the targets
         self.parts = parts(layout)
         self.weights = _column_weights(layout, config).to(device)[slots]
+        wanted = torch.nonzero(self.weights)[:, 0]
+        self.places = wanted if len(wanted) < length else None
+        """Where targets have a weight (P,), if some have none."""
         self._slots = slots
         self._width = layout.width
         dead = F.pad(~discretizer.live, (0, 1))[slots]  # (T, V); the stop token is never dead
@@ -31,9 +34,7 @@ class TokenLoss:
 
     def per_token(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy (B, T) of targets (B, T) under logits (B, T, V)."""
-        if self._dead is not None:
-            logits = logits.masked_fill(self._dead, -torch.inf)
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none").view(targets.shape)
+        return _cross_entropy(_alive(logits, self._dead), targets)
 
     def total(self, per_token: Tensor, mask: Tensor) -> Tensor:
         """The published loss: weighted, masked, and averaged over *all* tokens, counted or not."""
@@ -43,6 +44,13 @@ class TokenLoss:
         """The loss of a batch."""
         return self.total(self.per_token(logits, batch.targets), batch.mask)
 
+    def trained(self, logits: Tensor, batch: Batch) -> Tensor:
+        """The loss of a batch, from logits (B, P, V) at ``places`` alone, or all if those are None."""
+        places = slice(None) if self.places is None else self.places
+        targets, weights, mask = batch.targets[:, places], self.weights[places], batch.mask[:, places]
+        logits = _alive(logits, self._dead[places] if self._dead is not None else None)
+        return (_cross_entropy(logits, targets) * weights * mask).sum() / batch.targets.numel()
+
     def sums(self, logits: Tensor, batch: Batch) -> Tensor:
         """Per column, the sum of unweighted losses and the number of counted targets: (2, D)."""
         per_token = self.per_token(logits, batch.targets) * batch.mask
@@ -50,6 +58,16 @@ class TokenLoss:
         return torch.stack(
             [zeros.index_add(0, self._slots, x.sum(0)) for x in (per_token, batch.mask.to(per_token.dtype))]
         )
+
+
+def _alive(logits: Tensor, dead: Tensor | None) -> Tensor:
+    """Logits (B, P, V) without what is dead (P, V)."""
+    return logits if dead is None else logits.masked_fill(dead, -torch.inf)
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy (B, P) of targets (B, P) under logits (B, P, V)."""
+    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none").view(targets.shape)
 
 
 def parts(layout: Layout) -> dict[str, slice]:

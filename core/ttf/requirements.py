@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ttf.beam import SearchDecoderConfig
 from ttf.component import SLOTS
 from ttf.errors import did_you_mean
 from ttf.source import dotted, look_up, shown
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ttf.component import Component
+    from ttf.recipe import Recipe
     from ttf.registry import Entry, Registry
     from ttf.source import Keys, Source
 
@@ -96,6 +98,14 @@ def check_repetitions(source: Source, registry: Registry) -> None:
             if entry.slot == slot and kind in registry.names(entry) and seen.setdefault(entry, at) != at:
                 text = f"{kind!r} is listed already, as {dotted(seen[entry])}; once is enough"
                 source.note(source.place((*at, "kind")), text, (*at, "kind"))
+
+
+def check_horizon(source: Source, recipe: Recipe) -> None:
+    """Note a horizon of several transitions for a model that is trained on single ones."""
+    decoder, model = recipe.decoder, recipe.model
+    if isinstance(decoder, SearchDecoderConfig) and model is not None and model.context == 1 and decoder.horizon > 1:
+        text = f"must be 1, as a model with model.context 1 predicts single transitions, found {decoder.horizon}"
+        source.note(source.place(("decoder", "horizon")), text, ("decoder", "horizon"))
 
 
 def component_sections(data: object) -> Iterator[tuple[str, Keys]]:

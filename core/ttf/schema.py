@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import create_model
 
+from ttf.beam import SearchDecoderConfig
 from ttf.component import SLOTS
 from ttf.recipe import narrowed_model
 from ttf.requirements import ONCE, SECTION_REQUIRES
@@ -31,7 +32,12 @@ def recipe_schema(registry: Registry) -> Schema:
         _tidy(section)
         if name in SLOTS and not classes[name]:
             schema["properties"][name] = {"maxItems": 0} if SLOTS[name][1] else False
-    schema["allOf"] = [*_component_rules(registry), *_section_rules(), *_repetition_rules(registry)]
+    schema["allOf"] = [
+        *_component_rules(registry),
+        *_section_rules(),
+        *_repetition_rules(registry),
+        *_horizon_rules(registry),
+    ]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
 
@@ -79,6 +85,21 @@ def _repetition_rules(registry: Registry) -> list[Schema]:
         _rule(there, {"properties": {entry.slot: {**there["properties"][entry.slot], "maxContains": 1}}})
         for entry, there in zip(offered, listed, strict=True)
     ]
+
+
+def _horizon_rules(registry: Registry) -> list[Schema]:
+    """A model of single transitions is for horizons of 1."""
+    names = [name for entry in registry.entries if _searches(entry) for name in registry.names(entry)]
+    if not names:
+        return []
+    context = {"type": "object", "required": ["context"], "properties": {"context": {"const": 1}}}
+    single = {"required": ["model"], "properties": {"model": context}}
+    near = {"properties": {"horizon": {"const": 1}}, "required": ["horizon"]}
+    return [_rule({"allOf": [single, _has_kind("decoder", names)]}, {"properties": {"decoder": near}})]
+
+
+def _searches(entry: Entry) -> bool:
+    return entry.slot == "decoder" and issubclass(entry.component, SearchDecoderConfig)
 
 
 def _rule(condition: Schema, consequence: Schema) -> Schema:

@@ -89,7 +89,8 @@ class Trainer:
         self._schedule = make_schedule(config, len(windows), model.block)
         self._optimizer = _optimizer(model, config, self.device)
         self._sampler = Sampler(len(windows), config.batch_size, seed)
-        self._forward = Forward(model, compiled=wants_compile(config.compile, self.device))
+        compiled = wants_compile(config.compile, self.device)
+        self._forward = Forward(model, compiled=compiled, places=self._loss.places)
         self._meter = Meter(self.device)
         self._world = World()
         self._saved_step = 0
@@ -195,7 +196,7 @@ class Trainer:
         batch = self._hiding_goals(batch, share, len(indices)).to(self.device)
         self._set_rate(self._schedule.update_rate(self.tokens_seen, seen))
         with autocast(self.config.precision, self.device):
-            loss = self._loss(self._forward(batch.inputs, batch.goal), batch)
+            loss = self._loss.trained(self._forward(batch.inputs, batch.goal), batch)
         loss = loss * (len(batch.inputs) / len(indices))  # so that the sum is the mean over the whole batch
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

@@ -11,8 +11,10 @@ from tests.core.test_train import config, digests, gpt, newest, train_until, tra
 from tests.core.toys import Quiet
 from torch import Tensor
 
+from ttf.compiled import Forward
 from ttf.interrupts import Interrupts
 from ttf_plugins.gpt import GPTConfig
+from ttf_plugins.markov import MarkovConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +31,27 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compile into one graph, but run it by PyTorch: no C++ compiler is needed, and none is waited for."""
     torch._dynamo.reset()
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager", fullgraph=True))
+
+
+def markov() -> SequenceModel:
+    torch.manual_seed(0)
+    return MarkovConfig(layers=2, width=8, context=3, dropout=0.0, waves=2).build(gpt().layout, 12)
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("choice", ["off", "on"])
+def test_logits_where_the_loss_has_a_weight_train_the_same_weights_as_all_of_them(choice: str, tmp_path: Path) -> None:
+    training, made = config(steps=STEPS, compile=choice, observation_weight=0.0, reward_weight=0.0), []
+    for name in ("some", "all"):
+        one = trainer(tmp_path / name, [], training, markov())
+        assert one._loss.places is not None
+        if name == "all":
+            one._loss.places = None
+            one._forward = Forward(one.model, compiled=False)
+        one.run(Quiet(), Interrupts())
+        made.append(one.model.state_dict())
+    for name, weights in made[0].items():
+        torch.testing.assert_close(made[1][name], weights, rtol=1e-4, atol=1e-6)
 
 
 def without_dropout() -> SequenceModel:

@@ -86,6 +86,26 @@ def test_the_loss_is_weighted_masked_and_averaged_over_all_tokens(
 
 @settings(max_examples=40, deadline=None)
 @cases
+def test_the_loss_at_the_places_that_have_a_weight_is_that_of_all(
+    layout: Layout, bins: int, context: int, seed: int
+) -> None:
+    config = TrainingConfig(observation_weight=0.0, action_weight=5.0, reward_weight=0.0, value_weight=0.25)
+    discretizer, logits, batch = case(layout, bins, context, seed)
+    loss = TokenLoss(discretizer, config, layout.block(context))
+    assert loss.places is not None
+    columns = [(place + 1) % layout.width for place in loss.places.tolist()]
+    assert columns == (context * [*range(layout.width)[layout.actions], layout.value])[: len(columns)]
+    found = loss.trained(logits[:, loss.places], batch)
+    assert float(found) == pytest.approx(float(loss(logits, batch)), rel=1e-5, abs=1e-9)
+
+
+def test_where_all_columns_have_a_weight_logits_are_wanted_everywhere() -> None:
+    discretizer, _, _ = case(Layout(2, 1), 6, 3, seed=1)
+    assert TokenLoss(discretizer, TrainingConfig(), 14).places is None
+
+
+@settings(max_examples=40, deadline=None)
+@cases
 def test_sums_by_column_are_unweighted_and_count_the_targets_that_count(
     layout: Layout, bins: int, context: int, seed: int
 ) -> None:

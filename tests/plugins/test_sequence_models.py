@@ -44,7 +44,11 @@ def test_every_kind_is_among_them(builtin_registry: Registry) -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [*SMALL, *(GPTConfig(layers=2, heads=2, width=8, waves=2, table=table) for table in (True, False))],
+    [
+        *SMALL,
+        *(GPTConfig(layers=2, heads=2, width=8, waves=2, table=table) for table in (True, False)),
+        *(MarkovConfig(layers=2, width=8, waves=2, table=table) for table in (True, False)),
+    ],
     ids=repr,
 )
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)

@@ -155,6 +155,6 @@ def windows(subject: Subject) -> Iterator[Finding]:
             f"{share(part)} of the episodes are shorter than the {steps:,} steps of a training window "
             f"(model.context {model.context}, data.stride {stride}); the rest of it is padding",
             named_episodes(short),
-            f"set model.context to {max(2, (int(np.median(subject.lengths)) - 1) // stride + 1)} or less, or lower "
+            f"set model.context to {max(1, (int(np.median(subject.lengths)) - 1) // stride + 1)} or less, or lower "
             "data.stride",
         )

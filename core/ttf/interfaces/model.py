@@ -113,6 +113,15 @@ class SequenceModel(nn.Module, ABC):
             through a ``select`` or a ``repeat`` made before.
         """
 
+    def predict(self, tokens: Tensor, places: Tensor, goal: Tensor | None = None) -> Tensor:
+        """As :meth:`forward`, but with the logits (B, P, bins + 1) after the tokens at places (P,) alone.
+
+        Places are given in ascending order. Where the loss has no weight for some columns, training asks for the others
+        only; a model that can save work by that does.
+        """
+        logits: Tensor = self(tokens, goal)
+        return logits[:, places]
+
     def read(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """As :meth:`step`, but with the logits (B * K, bins + 1) of the last token alone.
 

@@ -44,6 +44,7 @@ def check_sequence_model(
         where = f"{layout}, bins {bins}, context {context}"
         with torch.no_grad():
             _check_forward(model, generator, where)
+            _check_places(model, generator, where)
             _check_steps(model, generator, where)
             _check_branches(model, generator, where)
             _check_length(model, where)
@@ -99,6 +100,16 @@ def _check_forward(model: SequenceModel, generator: torch.Generator, where: str)
     cut = _draw(1, length, generator)
     changed = torch.cat([tokens[:, :cut], _tokens(model, batch, length - cut, generator)], 1)
     _same(model(changed, goal)[:, :cut], logits[:, :cut], f"{where}: a token changes the logits before it")
+
+
+def _check_places(model: SequenceModel, generator: torch.Generator, where: str) -> None:
+    """Logits at some places are those that forward has there."""
+    tokens, goal = _tokens(model, 2, _draw(1, model.block, generator), generator), _goal(model, 2, generator)
+    chosen = torch.rand(tokens.shape[1], generator=generator) < 0.5
+    places = torch.nonzero(chosen)[:, 0] if chosen.any() else torch.tensor([tokens.shape[1] - 1])
+    with untouched(f"{where}: predict, in eval mode,"):
+        logits = model.predict(tokens, places, goal)
+    _same(logits, model(tokens, goal)[:, places], f"{where}: predict, at places {places.tolist()}, is not forward")
 
 
 def _check_steps(model: SequenceModel, generator: torch.Generator, where: str) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from ttf import hookimpl
-from ttf.component import Component, ModelConfig
+from ttf.column_config import WAVES_OR_TABLE, ColumnModelConfig
+from ttf.component import Component
 
 if TYPE_CHECKING:
     from ttf.interfaces.model import SequenceModel
@@ -22,17 +23,13 @@ def _heads(number: int) -> dict[str, JsonValue]:
     return {"properties": properties, "required": [name for name, fits in unsaid if not fits]}
 
 
-_RULES: dict[str, JsonValue] = {
-    "anyOf": [_heads(number) for number in range(1, 65)],
-    "if": {"properties": {"table": {"const": False}}, "required": ["table"]},
-    "then": {"properties": {"waves": {"minimum": 1}}, "required": ["waves"]},
-}
+_RULES: dict[str, JsonValue] = {"anyOf": [_heads(number) for number in range(1, 65)], **WAVES_OR_TABLE}
 
 
-class GPTConfig(ModelConfig):
+class GPTConfig(ColumnModelConfig):
     """The published Transformer decoder (Janner et al. 2021, section 3.1 and appendix A)."""
 
-    # What the validators below say, for the JSON Schema: one alternative per number of heads, and waves for a table.
+    # What the validators say, for the JSON Schema: one alternative per number of heads, and waves or a table.
     model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(_RULES))
 
     kind: Literal["gpt"] = "gpt"
@@ -53,15 +50,6 @@ class GPTConfig(ModelConfig):
     attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Dropout on attention weights; the dearest part of training, 0 makes it faster."""
 
-    waves: Annotated[int, Field(ge=0, le=64)] = 0
-    """Waves over the bins of a column that its embeddings and its head are sums of, beside the published tables, so
-    that neighbouring bins learn from each other: training then needs less than half of the updates. 0 for none."""
-
-    table: bool = True
-    """Whether every bin has an embedding and a head of its own, as published. Without, they are a line and the waves
-    alone, so that bins that are rare in the data are read and predicted like those beside them: small data sets need
-    that."""
-
     value_leak: Literal["reference", "blocked"] = "reference"
     """Past value tokens are hidden from every other position; in the published code the position of a value token
     itself still reads it, when it predicts the next state (`reference`). `blocked` closes that leak."""
@@ -70,13 +58,6 @@ class GPTConfig(ModelConfig):
     def _heads_divide_width(self) -> GPTConfig:
         if self.width % self.heads:
             message = f"width {self.width} must be a multiple of heads {self.heads}"
-            raise ValueError(message)
-        return self
-
-    @model_validator(mode="after")
-    def _waves_or_table(self) -> GPTConfig:
-        if not self.table and not self.waves:
-            message = "without its table the model needs waves: set waves to 4 or more, or table to true"
             raise ValueError(message)
         return self
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
-from ttf.columns import ColumnLinear, GoalEmbedding, Waves, column_rows
-from ttf.interfaces.model import SequenceModel, linear_weights
+from ttf.columns import ColumnModel, GoalEmbedding
+from ttf.interfaces.model import linear_weights
 from ttf_plugins.gpt.state import GPTState
 from ttf_plugins.gpt.training import Dropout, attend
 
@@ -100,37 +99,27 @@ class Block(nn.Module):
         return x + self.mlp(self.ln2(x))  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
 
-class GPT(SequenceModel):
+class GPT(ColumnModel):
     """The published model: a table and a head per column, absolute positions, value tokens hidden as keys."""
 
     def __init__(self, config: GPTConfig, layout: Layout, bins: int) -> None:
-        super().__init__(layout, bins, config.context)
+        super().__init__(layout, bins, config.context, width=config.width, waves=config.waves, table=config.table)
         self.config = config
-        rows = bins * layout.width if config.table else 0
-        self.tok_emb = nn.Embedding(rows + 1, config.width)  # the last row is the stop token
         self.pos_emb = nn.Parameter(torch.zeros(1, self.block, config.width))
         self.goal_emb = GoalEmbedding(layout.goal, bins, config.width, config.waves) if layout.goal else None
         self.drop = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.width)
-        self.head = ColumnLinear(layout.width, (bins if config.table else 0) + 1, config.width)
-        size = (layout.width, bins, config.width, config.waves)
-        self.wave_emb = Waves(*size, deviation=0.02) if config.waves else None
-        self.wave_head = Waves(*size, deviation=config.width**-0.5) if config.waves else None
-        self.register_buffer("slots", torch.tensor(layout.slots(self.block)), persistent=False)
         kept = layout.goal + torch.nonzero(self.slots != layout.value)[:, 0]
         self.register_buffer("kept", torch.cat([torch.arange(layout.goal), kept]), persistent=False)
         self.apply(_initialise)
-
-    slots: Tensor
-    """Buffer (block,): the slot of every position."""
 
     kept: Tensor
     """Buffer: the positions, counted from the goal's first, that are keys: all but those of value tokens."""
 
     def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         """Logits (B, L, bins + 1) for tokens (B, L)."""
-        table, head = self._tables()
+        table, head = self.tables()
         x = self._embed(tokens, 0, table)
         x = torch.cat([*self._goal(goal, len(tokens)), x], dim=1)
         x = self._through(self.drop(x), 0, None)
@@ -157,7 +146,7 @@ class GPT(SequenceModel):
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
         """A state for ``batch`` groups of one sequence of at most ``capacity`` tokens, empty but for the goal."""
         stored = self._visible(self.layout.goal + capacity)
-        state = GPTState(groups=batch, capacity=stored, tables=self._tables())
+        state = GPTState(groups=batch, capacity=stored, tables=self.tables())
         for aim in self._goal(goal, batch):
             state = self._read(self.drop(aim), 0, state, last=True)[1]
         return state
@@ -211,26 +200,9 @@ class GPT(SequenceModel):
         tokens = self.goal_tokens(goal, batch)
         return [self.goal_emb(tokens)] if self.goal_emb is not None else []
 
-    def _tables(self) -> tuple[Tensor, Tensor]:
-        """Embeddings (bins * D + 1, width) of tokens, and the heads (D, bins + 1, width)."""
-        embedding, head = self.tok_emb.weight, self.head.weight
-        if self.wave_emb is None or self.wave_head is None:
-            return embedding, head
-        waves, wave_head = self.wave_emb()[:, : self.bins].flatten(0, 1), self.wave_head()
-        if self.config.table:
-            return torch.cat([embedding[:-1] + waves, embedding[-1:]]), head + wave_head
-        return torch.cat([waves, embedding]), torch.cat([wave_head[:, : self.bins], head], dim=1)
-
     def _embed(self, tokens: Tensor, start: int, table: Tensor) -> Tensor:
-        end = start + tokens.shape[1]
-        if end > self.block:
-            message = f"{end} tokens, but this model reads at most {self.block}"
-            raise ValueError(message)
-        slots = self.slots[start:end]
-        embedded = F.embedding(column_rows(tokens, slots, self.layout, self.bins), table)
-        if self.config.value_leak == "blocked":
-            embedded = embedded * (slots != self.layout.value).unsqueeze(-1)
-        return embedded + self.pos_emb[:, start:end]
+        embedded = self.embedded(tokens, start, table, values=self.config.value_leak == "reference")
+        return embedded + self.pos_emb[:, start : start + tokens.shape[1]]
 
     def _reading(self, start: int, end: int, state: GPTState | None) -> Reading:
         """Keys are the positions that are no value slots; a token sees those up to its own position."""

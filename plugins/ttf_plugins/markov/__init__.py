@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ttf import hookimpl
-from ttf.component import Component, ModelConfig
+from ttf.column_config import ColumnModelConfig
+from ttf.component import Component
 
 if TYPE_CHECKING:
     from ttf.interfaces.model import SequenceModel
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
 ttf_api = "1"
 
 
-class MarkovConfig(ModelConfig):
+class MarkovConfig(ColumnModelConfig):
     """A masked perceptron (Germain et al. 2015) over a transition and the one before it: fast, and without memory."""
 
     kind: Literal["markov"] = "markov"
     """A token depends on the transition that it is part of and on the one before; for data whose state is observed."""
 
-    context: Annotated[int, Field(ge=2, le=1024)] = 2
-    """Transitions of a training window; each is predicted from the one before it alone, however many there are."""
+    context: Annotated[int, Field(ge=1, le=1024)] = 2
+    """Transitions of a training window; each is predicted from the one before it alone, however many there are, and
+    with 1 from nothing but itself."""
 
     layers: Annotated[int, Field(ge=1, le=64)] = 2
     """Residual perceptrons after the first map."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
-from ttf.columns import ColumnEmbedding, ColumnLinear, GoalEmbedding
-from ttf.interfaces.model import SequenceModel, State, linear_weights
+from ttf.columns import ColumnLinear, ColumnModel, GoalEmbedding
+from ttf.interfaces.model import State, linear_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,9 @@ class MarkovState(State):
     goal: Tensor
     """(B * K, width): the sum of the embeddings of the goal."""
 
+    tables: tuple[Tensor, Tensor]
+    """What embeds tokens, and what makes logits."""
+
     def select(self, rows: Tensor) -> MarkovState:
         """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of it."""
         flat = self.flat(rows).to(self.seen.device)
@@ -36,7 +39,7 @@ class MarkovState(State):
         return replace(self, seen=seen, goal=goal, rows=rows.shape[1])
 
 
-class Markov(SequenceModel):
+class Markov(ColumnModel):
     """Sums of embeddings, a map of them for every slot, and perceptrons that all slots share.
 
     The weight between a token and the prediction of another is the product of the first one's embedding and the
@@ -45,14 +48,12 @@ class Markov(SequenceModel):
     """
 
     def __init__(self, config: MarkovConfig, layout: Layout, bins: int) -> None:
-        super().__init__(layout, bins, config.context)
-        self.tok_emb = ColumnEmbedding(layout, bins, self.block, config.width)
-        self.goal_emb = GoalEmbedding(layout.goal, bins, config.width) if layout.goal else None
+        super().__init__(layout, bins, config.context, width=config.width, waves=config.waves, table=config.table)
+        self.goal_emb = GoalEmbedding(layout.goal, bins, config.width, config.waves) if layout.goal else None
         self.mix = ColumnLinear(layout.width, config.width, 2 * config.width)
         self.slot_emb = nn.Parameter(torch.zeros(layout.width, config.width))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.ln_f = nn.LayerNorm(config.width)
-        self.head = ColumnLinear(layout.width, bins + 1, config.width)
         completed = [slot == 0 for slot in layout.slots(layout.width, start=1)]
         self.register_buffer("completed", torch.tensor(completed).unsqueeze(1), persistent=False)
 
@@ -63,31 +64,56 @@ class Markov(SequenceModel):
         """Logits (B, L, bins + 1) for tokens (B, L)."""
         return self.step(tokens, self.start(len(tokens), tokens.shape[1], goal))[0]
 
+    def predict(self, tokens: Tensor, places: Tensor, goal: Tensor | None = None) -> Tensor:
+        """Logits (B, P, bins + 1) after the tokens at places (P,) of tokens (B, L)."""
+        state = self._started(len(tokens), goal)
+        return self._predict(self._seen(tokens, state)[:, places], places, state)
+
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:  # noqa: ARG002  (of fixed size)
         """An empty state for ``batch`` groups of one sequence, but for the goal."""
+        return self._started(batch, goal)
+
+    def _started(self, batch: int, goal: Tensor | None) -> MarkovState:
         seen = self.mix.weight.new_zeros(batch, self.mix.weight.shape[2])
         tokens = self.goal_tokens(goal, batch)
         aim = self.goal_emb(tokens).sum(1) if self.goal_emb is not None else self.slot_emb.new_zeros(1)
-        return MarkovState(seen=seen, goal=aim.expand(batch, self.slot_emb.shape[1]), groups=batch)
+        return MarkovState(
+            seen=seen, goal=aim.expand(batch, self.slot_emb.shape[1]), tables=self.tables(), groups=batch
+        )
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (B * K, n, bins + 1) of tokens (B * K, n) that follow ``state``, and the state after them."""
-        if not isinstance(state, MarkovState):
-            message = f"a Markov model continues the states it started, found {type(state).__name__}"
-            raise TypeError(message)
-        start, end = state.length, state.length + tokens.shape[1]
-        seen = self._seen(self.tok_emb(tokens, start), state)
-        x = self.mix(seen, start) + self.slot_emb[self.tok_emb.slots[start:end]] + state.goal.unsqueeze(1)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.ln_f(x), start), replace(state, seen=seen[:, -1], length=end)
+        return self._step(tokens, state, tokens.shape[1])
+
+    def read(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits (B * K, bins + 1) of the last of tokens (B * K, n), and the state after them."""
+        logits, state = self._step(tokens, state, 1)
+        return logits[:, 0], state
 
     def decayed_parameters(self) -> Iterable[nn.Parameter]:
         """Weights of the linear maps and of the heads."""
         return [*linear_weights(self), self.mix.weight, self.head.weight]
 
-    def _seen(self, embedded: Tensor, state: MarkovState) -> Tensor:
-        """What the prediction after each token sees (B, n, 2 * width), from embeddings (B, n, width)."""
+    def _step(self, tokens: Tensor, state: State, count: int) -> tuple[Tensor, State]:
+        """Logits (B * K, count, bins + 1) of the last of tokens (B * K, n), and the state after them."""
+        if not isinstance(state, MarkovState):
+            message = f"a Markov model continues the states it started, found {type(state).__name__}"
+            raise TypeError(message)
+        seen, end = self._seen(tokens, state), state.length + tokens.shape[1]
+        places = torch.arange(end - count, end, device=seen.device)
+        return self._predict(seen[:, -count:], places, state), replace(state, seen=seen[:, -1], length=end)
+
+    def _predict(self, seen: Tensor, places: Tensor, state: MarkovState) -> Tensor:
+        """Logits (B * K, P, bins + 1) of what predictions see (B * K, P, 2 * width) at places (P,)."""
+        slots = self.slots[places]
+        x = self.mix.at(seen, slots) + self.slot_emb[slots] + state.goal.unsqueeze(1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head.at(self.ln_f(x), slots, state.tables[1])
+
+    def _seen(self, tokens: Tensor, state: MarkovState) -> Tensor:
+        """What the prediction after each of tokens (B * K, n) sees (B * K, n, 2 * width)."""
+        embedded = self.embedded(tokens, state.length, state.tables[0], values=False)
         slot, slots, length = self.layout.slots(1, state.length)[0], self.layout.width, embedded.shape[1]
         written, before = state.seen.unsqueeze(1).chunk(2, dim=-1)  # (B, 1, width)
         if length == 1:

@@ -35,7 +35,8 @@ class PredictionError(Analysis):
         """Predict, and measure errors and likelihoods.
 
         Raises:
-            DataError: no episode is long enough, or recorded subgoals would tell what is to be predicted.
+            DataError: no episode is long enough, recorded subgoals would tell what is to be predicted, or the model
+                knows single transitions only.
         """
         if subject.training.layout.subgoal:
             message = (
@@ -45,6 +46,11 @@ class PredictionError(Analysis):
         model, discretizer = subject.model, subject.discretizer
         assert model is not None  # noqa: S101  (required)
         assert discretizer is not None  # noqa: S101  (a model requires one)
+        if model.context < MARKOVIAN:
+            message = (
+                "analysis 'prediction_error': a model of single transitions predicts no later ones; model.context 2"
+            )
+            raise DataError(message)
         question = ask(subject, self.config, discretizer, history=model.context - 1)
         name = type(model).__name__
         main = SequencePredictor(model, discretizer, model.context).predict(question, seed, progress)

@@ -34,6 +34,7 @@ Fault = Literal[
     "select",
     "repeat",
     "read",
+    "places",
     "length",
     "blind",
     "any goal",
@@ -84,6 +85,9 @@ class Bag(SequenceModel):
         if self.fault == "rows":
             logits = logits + logits.mean(0, keepdim=True)
         return logits[..., 1:] if self.fault == "shape" else logits
+
+    def predict(self, tokens: Tensor, places: Tensor, goal: Tensor | None = None) -> Tensor:
+        return self(tokens, goal)[:, : len(places)] if self.fault == "places" else super().predict(tokens, places, goal)
 
     def _aim(self, goal: Tensor | None, batch: int) -> Tensor:
         if self.fault == "any goal" and goal is not None:
@@ -145,6 +149,7 @@ def test_a_correct_model_passes(dtype: torch.dtype) -> None:
         ("repeat", "(step after|interleaved branch) .* is not the full forward"),
         ("select", "is not the full forward|does not give the last logits"),
         ("read", r"read, after repeat\(1\), does not give the last logits of step"),
+        ("places", r"predict, at places \[.*\], is not forward"),
         ("shared", "is not the full forward"),
         ("length", "forward took .* tokens; raise ValueError beyond block = "),
         ("blind", "a goal changes nothing"),

@@ -197,7 +197,7 @@ def test_without_waves_nothing_is_added_to_the_published_tables() -> None:
     model = GPTConfig(layers=1, heads=1, width=8).build(Layout(2, 1), 5)
     assert isinstance(model, GPT)
     assert [name for name, _ in model.named_parameters() if "wave" in name] == []
-    table, head = model._tables()
+    table, head = model.tables()
     assert table is model.tok_emb.weight
     assert head is model.head.weight
 
@@ -209,7 +209,7 @@ def test_without_the_table_only_the_stop_token_has_an_embedding_and_a_head_of_it
     assert model.head.weight.shape == (5, 1, 8)
     assert model.wave_emb is not None
     assert model.wave_head is not None
-    embedding, head = model._tables()
+    embedding, head = model.tables()
     assert embedding.shape == (5 * 5 + 1, 8)
     assert embedding[-1].equal(model.tok_emb.weight[0])
     assert embedding[:-1].view(5, 5, 8).equal(model.wave_emb()[:, :5])
