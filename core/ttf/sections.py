@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from ttf.section import Section
+
+_WEIGHTS = ("observation_weight", "action_weight", "reward_weight", "value_weight")
+
+#: What the validator below says, for the JSON Schema.
+_SOME_WEIGHT: dict[str, JsonValue] = {
+    "not": {"required": [*_WEIGHTS], "properties": {name: {"const": 0} for name in _WEIGHTS}}
+}
 
 
 class TrainingConfig(Section):
     """How the sequence model is trained. The defaults are the published ones, but for the clamped schedule."""
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(_SOME_WEIGHT))
 
     steps: Annotated[int, Field(ge=1, le=100_000_000)] = 50_000
     """Updates of the model."""
@@ -73,6 +82,13 @@ class TrainingConfig(Section):
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether to compile the model for training; `auto` does on a GPU. Where it cannot be compiled, a note says so and
     it is trained as it is."""
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> TrainingConfig:
+        if not any(getattr(self, name) for name in _WEIGHTS):
+            message = f"nothing would be learned: one of {', '.join(_WEIGHTS)} must be above 0"
+            raise ValueError(message)
+        return self
 
 
 class EvaluationConfig(Section):

@@ -9,7 +9,7 @@ import torch
 
 from ttf.episodes import learned_rewards, observed, transition_actions, transition_rewards
 from ttf.errors import DataError
-from ttf.interfaces.learner import Transitions
+from ttf.interfaces.learner import Later, Transitions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +32,13 @@ def make_transitions(episodes: Sequence[Episode], config: DataConfig) -> Transit
     if not pieces:
         message = f"no episode is longer than data.stride, {config.stride}: there is no transition to learn from"
         raise DataError(message)
-    columns = (np.concatenate(column).astype(np.float32) for column in zip(*pieces, strict=True))
-    return Transitions(*(torch.from_numpy(column) for column in columns))
+    columns = [torch.from_numpy(np.concatenate(column).astype(np.float32)) for column in zip(*pieces, strict=True)]
+    observations, actions, rewards, following, discounts, *later = columns
+    return Transitions(observations, actions, rewards, following, discounts, Later(*later) if later else None)
 
 
 def _of_episode(episode: Episode, config: DataConfig) -> tuple[NDArray[np.floating], ...]:
-    """Observations, actions, rewards, next observations and discounts of an episode."""
+    """Observations, actions, rewards, next observations and discounts of an episode; with subgoals, what came later."""
     length, stride = len(episode), config.stride
     seen = observed(episode)
     if episode.terminated and len(seen) == length:
@@ -45,8 +46,16 @@ def _of_episode(episode: Episode, config: DataConfig) -> tuple[NDArray[np.floati
     count = length if episode.terminated else max(0, len(seen) - stride)
     start = np.arange(count)
     end = start + stride
-    rewards = transition_rewards(learned_rewards(episode, config), config.discount, stride)
+    earned = learned_rewards(episode, config)
+    rewards = transition_rewards(earned, config.discount, stride)
     over = episode.terminated & (end >= length)
     discounts = np.where(over, 0.0, config.discount**stride)
     following = seen[np.minimum(end, len(seen) - 1)]
-    return seen[:count], transition_actions(episode.actions, config)[:count], rewards[:count], following, discounts
+    own = seen[:count], transition_actions(episode.actions, config)[:count], rewards[:count], following, discounts
+    if config.subgoal is None:
+        return own
+    known = length if episode.terminated else len(seen) - 1
+    end = np.minimum(start + config.subgoal.steps, known)
+    rewards = transition_rewards(earned[:known], config.discount, config.subgoal.steps)
+    discounts = np.where(episode.terminated & (end >= length), 0.0, config.discount ** (end - start))
+    return *own, rewards[:count], seen[np.minimum(end, len(seen) - 1)], discounts

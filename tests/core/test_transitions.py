@@ -12,6 +12,7 @@ import torch
 from ttf.component import DataConfig
 from ttf.errors import DataError
 from ttf.interfaces.data import Episode
+from ttf.section import SubgoalConfig
 from ttf.transitions import make_transitions
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def test_transitions_are_those_of_the_obvious_loop(config: DataConfig) -> None:
     ]
     expected = [row for one in episodes for row in obvious(one, config)]
     made = make_transitions(episodes, config)
-    assert {tensor.dtype for tensor in made} == {torch.float32}
+    assert {tensor.dtype for tensor in made[:5]} == {torch.float32}
+    assert made.later is None
     assert len(made.rewards) == len(expected) > 0
     for index, (seen, action, earned, following, discount) in enumerate(expected):
         assert made.observations[index].tolist() == seen
@@ -98,6 +100,35 @@ def test_transitions_are_those_of_the_obvious_loop(config: DataConfig) -> None:
         assert float(made.discounts[index]) == pytest.approx(discount, rel=1e-6)
         assert following is None or made.next_observations[index].tolist() == following
     assert made.next_observations.isfinite().all()
+
+
+@pytest.mark.parametrize("steps", [1, 3, 20])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_what_comes_later_is_that_of_so_many_steps_or_of_the_end(steps: int, stride: int) -> None:
+    config = Recorded(discount=0.9, stride=stride, reward_shift=-1.0, subgoal=SubgoalConfig(dims=[0], steps=steps))
+    episodes = [
+        episode(length, terminated=terminated, final=final)
+        for length in (3, 8)
+        for terminated in (False, True)
+        for final in (False, True)
+    ]
+    made = make_transitions(episodes, config)
+    plain = make_transitions(episodes, config.model_copy(update={"subgoal": None}))
+    assert all(torch.equal(one, other) for one, other in zip(made[:5], plain[:5], strict=True))
+    later, row = made.later, 0
+    assert later is not None
+    for one in episodes:
+        seen = [*one.observations, *([one.final_observation] if one.final_observation is not None else [])]
+        for start in range(len(obvious(one, config))):
+            end = min(start + steps, len(one) if one.terminated else len(seen) - 1)
+            over = one.terminated and end == len(one)
+            earned = sum(0.9**k * (float(reward) - 1) for k, reward in enumerate(one.rewards[start:end]))
+            assert float(later.rewards[row]) == pytest.approx(earned, rel=1e-5)
+            assert float(later.discounts[row]) == pytest.approx(0.0 if over else 0.9 ** (end - start), rel=1e-6)
+            if not over:
+                assert later.observations[row].tolist() == seen[end].tolist()
+            row += 1
+    assert row == len(later.rewards)
 
 
 def test_a_truncated_episode_without_its_last_observation_has_a_transition_less() -> None:

@@ -22,6 +22,14 @@ class Critic(Learner):
     def value(self, observations: Tensor) -> Tensor:
         """V (...) of observations (..., O)."""
 
+    def subgoal_value(self, observations: Tensor) -> Tensor:
+        """V (...) of observations (..., O) whose subgoal dimensions have been moved to where an action is to lead.
+
+        A critic that learns from what came of transitions `later` knows better than to take such observations for ones
+        that have been seen.
+        """
+        return self.value(observations)
+
     @abstractmethod
     def action_value(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Q (...) of actions (..., A) taken at observations (..., O), the reward of the transition included."""

@@ -9,9 +9,17 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["Learner", "Transitions"]
+__all__ = ["Later", "Learner", "Transitions"]
+
+
+class Later(NamedTuple):
+    """What has come of transitions after the steps of a subgoal, or at the end of the episode, if that was before."""
+
+    rewards: Tensor  # (N,), discounted and summed over all steps until then
+    observations: Tensor  # (N, O)
+    discounts: Tensor  # (N,): what the value of that observation counts; 0 where the episode has terminated
 
 
 class Transitions(NamedTuple):
@@ -22,14 +30,25 @@ class Transitions(NamedTuple):
     rewards: Tensor  # (N,), summed over the steps of a transition
     next_observations: Tensor  # (N, O)
     discounts: Tensor  # (N,): what the value of the next observation counts; 0 where the episode has terminated
+    later: Later | None = None  # where the data has subgoals
 
     def select(self, rows: Tensor) -> Transitions:
         """These transitions only."""
-        return Transitions(*(tensor[rows] for tensor in self))
+        return self._each(lambda tensor: tensor[rows])
 
     def to(self, device: torch.device) -> Transitions:
         """The transitions on a device."""
-        return Transitions(*(tensor.to(device) for tensor in self))
+        return self._each(lambda tensor: tensor.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Transitions:
+        return Transitions(
+            change(self.observations),
+            change(self.actions),
+            change(self.rewards),
+            change(self.next_observations),
+            change(self.discounts),
+            Later(*map(change, self.later)) if self.later is not None else None,
+        )
 
 
 class Learner(nn.Module, ABC):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ttf.interfaces.learner import Transitions
+from ttf.interfaces.learner import Later, Transitions
 from ttf.layout import Layout
 from ttf.testing.configuration import check_configuration
 from ttf.testing.learner import check_learner
@@ -45,6 +45,7 @@ def check_critic(config: CriticConfig) -> None:
         transitions = _transitions(layout)
         critic = check_learner(partial(config.build, layout, discount=DISCOUNT), transitions)
         _check_values(critic, "value", critic.value, (transitions.observations,))
+        _check_values(critic, "subgoal_value", critic.subgoal_value, (transitions.observations,))
         _check_values(critic, "action_value", critic.action_value, (transitions.observations, transitions.actions))
         policy = critic.policy()
         if policy is not None:
@@ -59,7 +60,8 @@ def _transitions(layout: Layout) -> Transitions:
     actions = torch.rand(64, layout.action, generator=generator) * 4 - 1
     rewards = torch.randn(64, generator=generator)
     discounts = torch.where(torch.arange(64) % 9 == 8, 0.0, DISCOUNT)
-    return Transitions(observations[:-1], actions, rewards, observations[1:], discounts)
+    later = Later(2 * rewards, observations.flip(0)[:-1], discounts**2)
+    return Transitions(observations[:-1], actions, rewards, observations[1:], discounts, later)
 
 
 def _check_values(critic: Critic, name: str, ask: Callable[..., Tensor], asked: tuple[Tensor, ...]) -> None:

@@ -77,7 +77,7 @@ def _prepare(learner: Learner, transitions: Transitions) -> None:
     before = _copies(transitions)
     with untouched("prepare", draws=True):
         learner.prepare(transitions)
-    check_unchanged("prepare", transitions._asdict(), before, "clone what you modify")
+    check_unchanged("prepare", _tensors(transitions), before, "clone what you modify")
     learner.train()
 
 
@@ -97,7 +97,7 @@ def _train(learner: Learner, transitions: Transitions, first: int, last: int) ->
         before, weights = _copies(batch), tensors_of(learner)
         with untouched("update", seed=step, draws=True):
             losses = learner.update(batch)
-        check_unchanged("update", batch._asdict(), before, "clone what you modify")
+        check_unchanged("update", _tensors(batch), before, "clone what you modify")
         _check_losses(losses)
         require(not same_tensors(weights, tensors_of(learner)), "update changed no weight; step every optimizer")
 
@@ -113,4 +113,12 @@ def _check_losses(losses: Mapping[str, object]) -> None:
 
 
 def _copies(transitions: Transitions) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in transitions._asdict().items()}
+    return {name: tensor.clone() for name, tensor in _tensors(transitions).items()}
+
+
+def _tensors(transitions: Transitions) -> dict[str, Tensor]:
+    later = transitions.later._asdict() if transitions.later is not None else {}
+    own = transitions._replace(later=None)._asdict()
+    return {name: tensor for name, tensor in own.items() if tensor is not None} | {
+        f"later.{name}": tensor for name, tensor in later.items()
+    }

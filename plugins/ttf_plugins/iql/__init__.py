@@ -48,10 +48,11 @@ class IQLConfig(CriticConfig):
     normalise: bool = True
     """Whether observations are brought to mean 0 and deviation 1; actions are always scaled by their range."""
 
-    value_dims: Columns | None = None
-    """Indices of the observation that values depend on; null for all of it. Where single actions hardly matter, what is
-    left of a long way is easier learned from where a body is, and how fast, than from all its joints; plans are made of
-    what bodies can do already. The policy sees everything."""
+    subgoal_dims: Columns | None = None
+    """Indices of the observation that values of subgoals depend on, usually `data.subgoal.dims`: another value
+    function, of which planners with subgoals are told. It learns the expectile of what came of `data.subgoal.steps`
+    steps, without asking which actions they were (Park et al. 2023, "HIQL", equation 4), and is learned many times
+    sooner than by single steps. null for none; planners are then told V."""
 
     policy: bool = False
     """Whether to train a policy too, for the baseline `iql`: a Gaussian whose mean lies within the range of the data's
@@ -67,7 +68,7 @@ class IQLConfig(CriticConfig):
         """Make the critic with fresh weights.
 
         Raises:
-            RecipeError: `value_dims` has an index that no observation has.
+            RecipeError: `subgoal_dims` has an index that no observation has.
         """
         from ttf_plugins.iql.iql import IQL
 

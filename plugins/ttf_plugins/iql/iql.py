@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from ttf.errors import RecipeError
 from ttf.interfaces.critic import Critic
-from ttf.layout import Layout
 from ttf.mlp import mlp
 from ttf.policies import NetworkPolicy
 from ttf.scaling import Scaling
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ttf.interfaces.learner import Transitions
+    from ttf.layout import Layout
     from ttf_plugins.iql import IQLConfig
 
 
@@ -36,6 +36,29 @@ class Twins(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Values (2, ...) of what is seen of scaled observations, and actions."""
         return torch.stack([q(inputs).squeeze(-1) for q in self.both])
+
+
+@final
+class Places(nn.Module):
+    """A value function of some dimensions of the observation.
+
+    Raises:
+        RecipeError: one of them does not exist.
+    """
+
+    def __init__(self, layout: Layout, config: IQLConfig, dims: list[int]) -> None:
+        super().__init__()
+        if max(dims) >= layout.observation:
+            dimensions = f"an observation has {layout.observation} dimensions"
+            message = f"critic.subgoal_dims: {max(dims)} is out of range; {dimensions}"
+            raise RecipeError(message)
+        self.dims = dims
+        self.v = mlp(len(dims), 1, hidden=config.hidden, layers=config.layers)
+
+    def forward(self, scaled: Tensor) -> Tensor:
+        """Values (...) of scaled observations (..., O)."""
+        values: Tensor = self.v(scaled[..., self.dims]).squeeze(-1)
+        return values
 
 
 @final
@@ -71,15 +94,23 @@ class IQL(Critic):
         super().__init__()
         self.config = config
         self.scaling = Scaling(layout)
-        seen = _seen_by_values(layout, config)
-        self.v = mlp(seen.observation, 1, hidden=config.hidden, layers=config.layers)
-        self.q = Twins(seen, config)
+        self.v = mlp(layout.observation, 1, hidden=config.hidden, layers=config.layers)
+        self.q = Twins(layout, config)
         self.averaged_q = deepcopy(self.q).requires_grad_(requires_grad=False)
+        self.places = Places(layout, config, config.subgoal_dims) if config.subgoal_dims is not None else None
+        self.averaged_places = deepcopy(self.places).requires_grad_(requires_grad=False) if self.places else None
         self.gaussian = GaussianPolicy(layout, config) if config.policy else None
         self._updates = 0
 
     def prepare(self, transitions: Transitions) -> None:
-        """Learn the scales of observations and actions."""
+        """Learn the scales of observations and actions.
+
+        Raises:
+            RecipeError: there are to be values of subgoals, but there are no subgoals.
+        """
+        if self.places is not None and transitions.later is None:
+            message = "critic.subgoal_dims: the data has no subgoals; set data.subgoal too"
+            raise RecipeError(message)
         self.scaling.fit(transitions, observations=self.config.normalise)
 
     def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
@@ -89,7 +120,8 @@ class IQL(Critic):
     @cached_property
     def _adam(self) -> torch.optim.Adam:
         """Two groups of parameters: those of the values, and those of the policy, if there is one."""
-        groups = [{"params": [*self.q.parameters(), *self.v.parameters()]}]
+        places = self.places.parameters() if self.places is not None else ()
+        groups = [{"params": [*self.q.parameters(), *self.v.parameters(), *places]}]
         if self.gaussian is not None:
             groups.append({"params": [*self.gaussian.parameters()]})
         return torch.optim.Adam(groups, lr=self.config.learning_rate, fused=True)
@@ -104,45 +136,65 @@ class IQL(Critic):
         torch.autograd.backward([*losses.values()])
         self._adam.step()
         with torch.no_grad():
-            torch._foreach_lerp_([*self.averaged_q.parameters()], [*self.q.parameters()], self.config.target_rate)
+            torch._foreach_lerp_(*self._averages(), self.config.target_rate)
         self._updates += 1
         return losses
 
     def losses(self, batch: Transitions) -> dict[str, Tensor]:
         """The losses of a batch, by name; none reaches another one's parameters."""
         observations, actions = self.scaling.observations(batch.observations), self.scaling.actions(batch.actions)
-        seen = self._seen(observations)
-        inputs = torch.cat([seen, actions], dim=-1)
+        inputs = torch.cat([observations, actions], dim=-1)
         with torch.no_grad():
             best = self.averaged_q(inputs).amin(0)
             following = self.value(batch.next_observations)
             target = batch.rewards + batch.discounts * following
-        advantages = best - self.v(seen).squeeze(-1)
-        weights = torch.where(advantages.detach() < 0, 1 - self.config.expectile, self.config.expectile)
+        advantages = best - self.v(observations).squeeze(-1)
         losses = {
-            "value_loss": (weights * advantages.square()).mean(),
+            "value_loss": self._expectile_loss(advantages),
             "q_loss": (self.q(inputs) - target).square().sum(0).mean(),
         }
+        if self.places is not None and self.averaged_places is not None:
+            later = batch.later
+            assert later is not None  # noqa: S101  (checked by prepare)
+            with torch.no_grad():
+                following = self.averaged_places(self.scaling.observations(later.observations))
+            reached = later.rewards + later.discounts * following
+            losses["subgoal_loss"] = self._expectile_loss(reached - self.places(observations))
         if self.gaussian is not None:
             weights = torch.exp(self.config.beta * advantages.detach()).clamp(max=self.config.advantage_clip)
             losses["policy_loss"] = -(weights * self.gaussian.log_likelihood(observations, actions)).mean()
         return losses
 
+    def _expectile_loss(self, advantages: Tensor) -> Tensor:
+        weights = torch.where(advantages.detach() < 0, 1 - self.config.expectile, self.config.expectile)
+        return (weights * advantages.square()).mean()
+
+    def _averages(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Averaged weights, and those that they are averages of."""
+        averaged: list[Tensor] = [*self.averaged_q.parameters()]
+        learned: list[Tensor] = [*self.q.parameters()]
+        if self.places is not None and self.averaged_places is not None:
+            averaged += self.averaged_places.parameters()
+            learned += self.places.parameters()
+        return averaged, learned
+
     def value(self, observations: Tensor) -> Tensor:
         """V (...) of observations (..., O)."""
-        values: Tensor = self.v(self._seen(self.scaling.observations(observations))).squeeze(-1)
+        values: Tensor = self.v(self.scaling.observations(observations)).squeeze(-1)
+        return values
+
+    def subgoal_value(self, observations: Tensor) -> Tensor:
+        """V (...) of where observations (..., O) were moved, as the values of subgoals have it, if there are any."""
+        if self.places is None:
+            return self.value(observations)
+        values: Tensor = self.places(self.scaling.observations(observations))
         return values
 
     def action_value(self, observations: Tensor, actions: Tensor) -> Tensor:
         """The smaller of the averaged Q-functions (...)."""
-        seen = self._seen(self.scaling.observations(observations))
-        inputs = torch.cat([seen, self.scaling.actions(actions)], dim=-1)
+        inputs = torch.cat([self.scaling.observations(observations), self.scaling.actions(actions)], dim=-1)
         values: Tensor = self.averaged_q(inputs).amin(0)
         return values
-
-    def _seen(self, scaled: Tensor) -> Tensor:
-        """What values depend on, of scaled observations (..., O)."""
-        return scaled if self.config.value_dims is None else scaled[..., self.config.value_dims]
 
     def policy(self) -> NetworkPolicy | None:
         """The policy, acting with its mean, if the configuration asks for one."""
@@ -160,18 +212,3 @@ class IQL(Critic):
     def set_extra_state(self, state: Tensor) -> None:
         """Go on from so many updates."""
         self._updates = int(state)
-
-
-def _seen_by_values(layout: Layout, config: IQLConfig) -> Layout:
-    """The layout of what values depend on.
-
-    Raises:
-        RecipeError: a dimension of it does not exist.
-    """
-    if config.value_dims is None:
-        return layout
-    largest = max(config.value_dims)
-    if largest >= layout.observation:
-        message = f"critic.value_dims: {largest} is out of range; an observation has {layout.observation} dimensions"
-        raise RecipeError(message)
-    return Layout(len(config.value_dims), layout.action)

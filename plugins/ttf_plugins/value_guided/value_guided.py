@@ -33,7 +33,7 @@ def score_of(config: ValueGuidedConfig, discretizer: Discretizer, critic: Critic
         if config.mix == 1:
             return own
         if layout.subgoal:
-            asked = critic.value(destinations(discretizer, candidates.tokens))
+            asked = critic.subgoal_value(destinations(discretizer, candidates.tokens))
         else:
             decoded = discretizer.decode(candidates.tokens)
             asked = critic.action_value(decoded[:, layout.observations], decoded[:, layout.actions])

@@ -13,7 +13,7 @@ from tests.core.toys import CorridorEnvironment
 from torch import Tensor
 
 from ttf.errors import RecipeError
-from ttf.interfaces.learner import Transitions
+from ttf.interfaces.learner import Later, Transitions
 from ttf.layout import Layout
 from ttf.testing import check_baseline, check_critic
 from ttf_plugins.iql import IQLConfig, IQLPolicyConfig
@@ -28,7 +28,7 @@ LEFT, RIGHT = -1.0, 1.0
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"policy": True}, {"policy": True, "normalise": False, "layers": 1}, {"value_dims": [0], "policy": True}],
+    [{}, {"policy": True}, {"policy": True, "normalise": False, "layers": 1}, {"subgoal_dims": [0], "policy": True}],
 )
 def test_the_contract_of_critics_is_kept(fields: dict[str, Any]) -> None:
     check_critic(IQLConfig(hidden=8, updates=10, **fields))
@@ -200,40 +200,59 @@ def test_values_and_actions_have_the_shape_of_what_is_asked() -> None:
     assert critic.action_value(observations, actions).shape == (3, 4)
 
 
-def test_values_of_some_dimensions_are_those_of_a_critic_that_sees_no_others() -> None:
-    data = sample()
-    torch.manual_seed(0)
-    some = IQL(IQLConfig(hidden=8, value_dims=[1]), Layout(2, 2))
-    torch.manual_seed(0)
-    narrow = IQL(IQLConfig(hidden=8), Layout(1, 2))
-    cut = data._replace(observations=data.observations[:, 1:], next_observations=data.next_observations[:, 1:])
-    some.prepare(data)
-    narrow.prepare(cut)
-    for _ in range(5):
-        some.update(data)
-        narrow.update(cut)
-    other = data.observations.clone()
-    other[:, 0] += 3.0
-    for observations in (data.observations, other):
-        assert torch.equal(some.value(observations), narrow.value(cut.observations))
-        assert torch.equal(
-            some.action_value(observations, data.actions), narrow.action_value(cut.observations, data.actions)
-        )
+def walks() -> Transitions:
+    """Steps along cells, whose number is the first dimension; the second is noise. All go on to a cell two away.
+
+    A step costs 1; beyond the last cell it is over.
+    """
+    cells = torch.arange(CELLS).repeat(40)
+    direction = torch.tensor([-2, 2]).repeat_interleave(len(cells) // 2)
+    random = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, len(cells), generator=random)
+    after = (cells + direction).clamp(min=0)
+    steps = (CELLS - cells).clamp(max=2)  # to the end, or two
+    right = direction > 0
+    rewards = torch.where(right & (steps == 1), -1.0, -1.0 - DISCOUNT)
+    over = right & (cells + 2 >= CELLS)
+    later = Later(rewards, torch.stack([after.float(), noise[1]], 1), torch.where(over, 0.0, DISCOUNT**2))
+    seen = torch.stack([cells.float(), noise[0]], 1)
+    return Transitions(seen, direction[:, None].float(), -torch.ones(len(cells)), seen, torch.zeros(len(cells)), later)
 
 
-def test_a_policy_sees_the_dimensions_that_values_do_not() -> None:
-    critic = IQL(IQLConfig(hidden=8, value_dims=[1], policy=True), Layout(2, 2))
-    critic.prepare(data := sample())
+@pytest.mark.parametrize("expectile", [0.5, 0.9])
+def test_values_of_subgoals_are_expectiles_of_what_came_later(expectile: float) -> None:
+    data = walks()
+    critic = trained(data, Layout(2, 1), 1500, expectile=expectile, subgoal_dims=[0])
+    values = [0.0] * CELLS
+    for _ in range(500):
+        left = [-1 - DISCOUNT + DISCOUNT**2 * values[max(cell - 2, 0)] for cell in range(CELLS)]
+        right = [-1 - DISCOUNT + DISCOUNT**2 * values[cell + 2] for cell in range(CELLS - 2)] + [-1 - DISCOUNT, -1.0]
+        values = [expectile * max(x) + (1 - expectile) * min(x) for x in zip(left, right, strict=True)]
+    np.testing.assert_allclose(critic.subgoal_value(data.observations[:CELLS]), values, atol=0.1)
     other = data.observations.clone()
-    other[:, 0] += 3.0
-    assert critic.gaussian is not None
-    assert not torch.equal(*(critic.gaussian(critic.scaling.observations(x)) for x in (data.observations, other)))
+    other[:, 1] += 3.0
+    assert torch.equal(critic.subgoal_value(other), critic.subgoal_value(data.observations))
+    assert not torch.equal(critic.value(data.observations), critic.subgoal_value(data.observations))
+
+
+def test_values_of_subgoals_change_nothing_else() -> None:
+    data = walks()
+    chosen: tuple[dict[str, Any], ...] = ({"subgoal_dims": [0]}, {})
+    with_them, without = (trained(data, Layout(2, 1), 20, **fields) for fields in chosen)
+    torch.testing.assert_close(with_them.q.state_dict(), without.q.state_dict())
+    assert torch.equal(without.subgoal_value(data.observations), without.value(data.observations))
+
+
+def test_values_of_subgoals_need_subgoals() -> None:
+    critic = IQL(IQLConfig(hidden=8, subgoal_dims=[1]), Layout(2, 2))
+    with pytest.raises(RecipeError, match=r"^critic\.subgoal_dims: the data has no subgoals; set data\.subgoal too$"):
+        critic.prepare(sample())
 
 
 def test_a_dimension_that_no_observation_has_is_one_clear_line() -> None:
-    message = r"^critic\.value_dims: 2 is out of range; an observation has 2 dimensions$"
+    message = r"^critic\.subgoal_dims: 2 is out of range; an observation has 2 dimensions$"
     with pytest.raises(RecipeError, match=message):
-        IQL(IQLConfig(value_dims=[0, 2]), Layout(2, 2))
+        IQL(IQLConfig(subgoal_dims=[0, 2]), Layout(2, 2))
 
 
 def test_the_policy_acts_alike_whatever_the_seed_and_the_batch_and_within_the_range_of_the_data() -> None:
