@@ -62,6 +62,10 @@ class BeamDecoderConfig(SearchDecoderConfig):
     k_act: Annotated[int, Field(ge=1)] | None = None
     """Sample actions from this many of the likeliest tokens; null for all."""
 
+    subgoal_temperature: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Divides the logits of subgoals, which are then sampled without the filters above; null samples them as actions.
+    With 1 and a lower `temperature`, places are chosen among all that the data has, and gone to with little noise."""
+
     observation_top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     """Sample observations from the likeliest tokens that hold this much of the mass; null takes the likeliest, as
     published, which stand still where a transition moves less than half a bin."""
@@ -79,5 +83,6 @@ class BeamDecoderConfig(SearchDecoderConfig):
             discount=discount,
             sampling=Sampling(self.temperature, self.reference_cdf, self.top_p, self.k_act),
             stop=self.stop,
+            choosing=Sampling(self.subgoal_temperature) if self.subgoal_temperature else None,
             observing=Sampling(self.temperature, top_p=self.observation_top_p) if self.observation_top_p else None,
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.model import SequenceModel
+    from ttf.layout import Layout
     from ttf.sampling import Sampling
 
 __all__ = ["BeamDecoder", "BeamSearch", "BeamSettings", "Candidates", "Score", "predicted_return"]
@@ -39,6 +40,13 @@ class BeamSettings(SearchSettings):
 
     observing: Sampling | None = None
     """How observations are sampled; None takes the likeliest tokens."""
+
+    choosing: Sampling | None = None
+    """How subgoals are sampled; None for as actions are."""
+
+    def acting(self, layout: Layout, column: int) -> Sampling:
+        """How a column of the action is sampled."""
+        return self.choosing if self.choosing is not None and column < layout.acts.start else self.sampling
 
 
 @dataclass(frozen=True)
@@ -160,7 +168,8 @@ class BeamSearch:
         """Sample the action tokens with uniforms (A, R)."""
         for column, numbers in zip(range(self.layout.width)[self.layout.actions], uniforms, strict=True):
             logits = self._grammar.masked(reader.logits(), column)
-            self._write(reader, rows, draw(self.settings.sampling.probabilities(logits), numbers))
+            probabilities = self.settings.acting(self.layout, column).probabilities(logits)
+            self._write(reader, rows, draw(probabilities, numbers))
 
     def _score(self, reader: Reader, rows: _Rows, t: int) -> None:
         """Write reward and value greedily; score rows by their expectations."""

@@ -99,7 +99,9 @@ class Aimed(SequenceModel):
 def random_case(seed: int, dtype: torch.dtype = torch.float64) -> tuple[SequenceModel, Discretizer, BeamSettings, int]:
     """A tiny model with large random weights, a discretizer, settings and a number of past transitions."""
     choose, generator = random.Random(seed), torch.Generator().manual_seed(seed)
-    layout = Layout(choose.randint(1, 3), choose.randint(1, 2), (0, 0)[: seed % 3])
+    subgoals = random.Random(-1 - seed)
+    observation, action = choose.randint(1, 3), choose.randint(1, 2)
+    layout = Layout(observation, action, (0, 0)[: seed % 3], (0,) if action == 2 and subgoals.random() < 0.5 else ())
     bins, context = choose.randint(2, 6), choose.randint(2, 4)
     config = GPTConfig(
         layers=choose.randint(1, 2),
@@ -127,6 +129,7 @@ def random_case(seed: int, dtype: torch.dtype = torch.float64) -> tuple[Sequence
         ),
         stop=choose.choice(["end", "reference"]),
         observing=choose.choice([None, None, Sampling(0.9, top_p=0.8)]),
+        choosing=subgoals.choice([None, Sampling(1.3)]),
     )
     discretizer = Centres(layout, bins, generator, dtype)
     discretizer.live[layout.reward, :2] = True  # a single reward makes plans of equal scores, and any of them would do

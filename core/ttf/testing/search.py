@@ -97,7 +97,10 @@ class ReferenceSearch:
         """Rows with an action, a reward and a value; the expected reward and value (R,)."""
         for column, numbers in zip(range(self.layout.width)[self.layout.actions], uniforms, strict=True):
             logits = self._logits(rows, column, goal)
-            rows = self._with(rows, ended, draw(self.settings.sampling.probabilities(logits), numbers))
+            sampling = self.settings.sampling
+            if self.settings.choosing is not None and column < self.layout.acts.start:
+                sampling = self.settings.choosing
+            rows = self._with(rows, ended, draw(sampling.probabilities(logits), numbers))
         expected = []
         for column in (self.layout.reward, self.layout.value):
             logits = self._logits(rows, column, goal) / self.settings.sampling.temperature
