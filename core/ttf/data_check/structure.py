@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ttf.data_check.subject import Subject
     from ttf.interfaces.data import Episode
 
-SHIPPED_LEAST, SHIPPED_MOST = 120_000, 600_000
-"""Transitions that the shipped recipes collect: `ant_prediction` the fewest, `fourrooms_goal_conditioned` the most.
+SHIPPED_LEAST, SHIPPED_MOST = 120_000, 1_000_000
+"""Transitions that the shipped recipes collect: `ant_prediction` the fewest, `antmaze_value_guided` the most.
 Below the fewest is a note, as a simpler task needs less; below a tenth of that a warning, as a hundred bins for each of
 a dozen columns then see a hundred values each."""
 
