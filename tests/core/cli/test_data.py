@@ -91,7 +91,7 @@ def test_a_good_data_set_is_described_and_given_its_one_note(capfd: pytest.Captu
     names = [line.split()[0] for line in lines[8:14]]
     assert names == ["observation[0]", "observation[1]", "observation[2]", "action[0]", "reward", "value"]
     assert [" ".join(line.split()) for line in lines[14:]] == [
-        "note 15,668 transitions; the shipped recipes have 120,000 to 600,000",
+        "note 15,668 transitions; the shipped recipes have 120,000 to 1,000,000",
         "where: 120 episodes",
         "do: record more, or take fewer bins, a smaller model and fewer columns (data.observation_dims) "
         "(few-transitions)",

@@ -88,7 +88,7 @@ EXPECTED: dict[str, tuple[Level, str, str]] = {
     ),
     "few-transitions": (
         "warning",
-        "2,744 transitions; the shipped recipes have 120,000 to 600,000",
+        "2,744 transitions; the shipped recipes have 120,000 to 1,000,000",
         "20 episodes",
     ),
     "short-episodes": (
