@@ -23,9 +23,12 @@ from ttf.errors import PluginError, RecipeError, TtfError
 from ttf.layout import Layout
 from ttf.loss import TokenLoss
 from ttf.schedule import make_schedule
+from ttf.testing.search import compare_searches
 
 if TYPE_CHECKING:
     from ttf.registry import Registry
+    from ttf.search import BeamSearch
+    from ttf.testing.search import Comparison
 
 TINY = plan.Case("tiny", observation=2, action=1, horizon=3, beam_width=4)
 SMALL = train.Case(
@@ -66,6 +69,23 @@ def test_a_search_that_plans_otherwise_than_the_reference_is_not_timed(
     monkeypatch.setattr("ttf.search.best_rows", lambda scores, count: scores.topk(count, largest=False).indices)
     with pytest.raises(TtfError, match=r"tiny: \d+ of 15 tokens are not those of the reference"):
         next(plan.measure(parts, (TINY,), rate=1e9))
+
+
+def test_plans_that_differ_by_rounding_alone_are_timed_and_counted(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def rounded(search: BeamSearch, context: torch.Tensor, uniforms: torch.Tensor) -> Comparison:
+        compared = compare_searches(search, context, uniforms)
+        if uniforms.dtype == torch.float64:
+            assert {weights.dtype for weights in search.model.parameters()} == {torch.float64}
+            return compared
+        return compared._replace(plan=replace(compared.plan, tokens=compared.plan.tokens + 1))
+
+    monkeypatch.setattr(plan, "compare_searches", rounded)
+    monkeypatch.setattr(plan, "peak_memory", lambda _: {})
+    measured = next(plan.measure(parts, (TINY,), rate=1e9))
+    assert measured.details["differing"] == measured.details["tokens"]
 
 
 def test_the_memory_of_a_plan_is_measured_in_a_process_of_its_own() -> None:
