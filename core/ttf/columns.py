@@ -20,38 +20,6 @@ def column_rows(tokens: Tensor, slots: Tensor, layout: Layout, bins: int) -> Ten
     return torch.where(tokens == bins, bins * layout.width, tokens + slots * bins)
 
 
-class ColumnEmbedding(nn.Module):
-    """An embedding for every token of every column, one for the stop token, and zeros for value tokens.
-
-    A model that reads through it predicts the same whatever values stand in the past, as they are unknown when
-    it plans.
-    """
-
-    def __init__(self, layout: Layout, bins: int, block: int, width: int) -> None:
-        super().__init__()
-        self.layout, self.bins, self.block = layout, bins, block
-        self.table = nn.Embedding(bins * layout.width + 1, width)
-        nn.init.zeros_(self.table.weight)  # so that tokens become different only as far as the data say
-        self.register_buffer("slots", torch.tensor(layout.slots(block)), persistent=False)
-
-    slots: Tensor
-    """Buffer (block,): the slot of every position."""
-
-    def forward(self, tokens: Tensor, start: int) -> Tensor:
-        """Embeddings (B, n, width) of tokens (B, n) at positions ``start ..``.
-
-        Raises:
-            ValueError: they reach beyond the block.
-        """
-        end = start + tokens.shape[1]
-        if end > self.block:
-            message = f"{end} tokens, but this model reads at most {self.block}"
-            raise ValueError(message)
-        slots = self.slots[start:end]
-        embedded: Tensor = self.table(column_rows(tokens, slots, self.layout, self.bins))
-        return embedded * (slots != self.layout.value).unsqueeze(-1)
-
-
 class Waves(nn.Module):
     """Rows for the tokens of every slot that are sums of waves over its bins, so that neighbours are alike.
 
@@ -85,7 +53,7 @@ class GoalEmbedding(nn.Module):
         super().__init__()
         self.table = nn.Embedding(goal * (bins + 1), width)
         self.waves = Waves(goal, bins, width, frequencies, deviation=0.02) if frequencies else None
-        nn.init.zeros_(self.table.weight)  # as in ColumnEmbedding
+        nn.init.zeros_(self.table.weight)  # as in ColumnModel
         self.register_buffer("first", torch.arange(goal) * (bins + 1), persistent=False)
 
     first: Tensor
@@ -144,7 +112,7 @@ class ColumnModel(SequenceModel):
         super().__init__(layout, bins, context)
         self.table = table
         self.tok_emb = nn.Embedding((bins * layout.width if table else 0) + 1, width)  # the last row is the stop token
-        nn.init.zeros_(self.tok_emb.weight)  # as in ColumnEmbedding
+        nn.init.zeros_(self.tok_emb.weight)  # so that tokens become different only as far as the data say
         self.head = ColumnLinear(layout.width, (bins if table else 0) + 1, width)
         size = (layout.width, bins, width, waves)
         self.wave_emb = Waves(*size, deviation=0.02) if waves else None
@@ -165,7 +133,9 @@ class ColumnModel(SequenceModel):
         return torch.cat([waves, embedding]), torch.cat([wave_head[:, : self.bins], head], dim=1)
 
     def embedded(self, tokens: Tensor, start: int, table: Tensor, *, values: bool) -> Tensor:
-        """Embeddings (B, n, width) of tokens (B, n) at positions ``start ..``, those of value tokens perhaps zeros.
+        """Embeddings (B, n, width) of tokens (B, n) at ``start ..``; without ``values``, zeros for value tokens.
+
+        Without, a model predicts the same whatever values stand in the past, as they are unknown when it plans.
 
         Raises:
             ValueError: they reach beyond the block.

@@ -28,11 +28,9 @@ class Forward:
     """
 
     def __init__(self, model: SequenceModel, *, compiled: bool, places: Tensor | None = None) -> None:
-        def at_places(tokens: Tensor, goal: Tensor) -> Tensor:
-            assert places is not None  # noqa: S101  (else the model itself is called)
-            return model.predict(tokens, places, goal)
-
-        self._model: Callable[[Tensor, Tensor], Tensor] = model if places is None else at_places
+        self._model: Callable[[Tensor, Tensor], Tensor] = model
+        if places is not None:
+            self._model = lambda tokens, goal: model.predict(tokens, places, goal)
         self._compiled: Callable[[Tensor, Tensor], Tensor] | None = torch.compile(self._model) if compiled else None
         self.note: Callable[[str], object] = lambda _: None
         """Takes the note."""

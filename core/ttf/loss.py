@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ttf.sections import TrainingConfig
 
 
+EVERYWHERE = slice(None)
+
+
 class TokenLoss:
     """Cross-entropy of the next token, by default without the bins that cannot occur."""
 
@@ -32,24 +35,20 @@ class TokenLoss:
         dead = F.pad(~discretizer.live, (0, 1))[slots]  # (T, V); the stop token is never dead
         self._dead = dead if config.dead_bins == "masked" and bool(dead.any()) else None
 
-    def per_token(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy (B, T) of targets (B, T) under logits (B, T, V)."""
-        return _cross_entropy(_alive(logits, self._dead), targets)
+    def per_token(self, logits: Tensor, targets: Tensor, places: Tensor | slice = EVERYWHERE) -> Tensor:
+        """Cross-entropy (B, P) of targets (B, P) under logits (B, P, V), all at places (P,)."""
+        if self._dead is not None:
+            logits = logits.masked_fill(self._dead[places], -torch.inf)
+        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none").view(targets.shape)
 
-    def total(self, per_token: Tensor, mask: Tensor) -> Tensor:
-        """The published loss: weighted, masked, and averaged over *all* tokens, counted or not."""
-        return (per_token * self.weights * mask).mean()
+    def __call__(self, logits: Tensor, batch: Batch, places: Tensor | None = None) -> Tensor:
+        """The published loss of a batch: weighted, masked, and averaged over *all* tokens, counted or not.
 
-    def __call__(self, logits: Tensor, batch: Batch) -> Tensor:
-        """The loss of a batch."""
-        return self.total(self.per_token(logits, batch.targets), batch.mask)
-
-    def trained(self, logits: Tensor, batch: Batch) -> Tensor:
-        """The loss of a batch, from logits (B, P, V) at ``places`` alone, or all if those are None."""
-        places = slice(None) if self.places is None else self.places
-        targets, weights, mask = batch.targets[:, places], self.weights[places], batch.mask[:, places]
-        logits = _alive(logits, self._dead[places] if self._dead is not None else None)
-        return (_cross_entropy(logits, targets) * weights * mask).sum() / batch.targets.numel()
+        Logits (B, P, V) may be those at places (P,) alone, outside of which targets must have no weight.
+        """
+        at = EVERYWHERE if places is None else places
+        per_token = self.per_token(logits, batch.targets[:, at], at)
+        return (per_token * self.weights[at] * batch.mask[:, at]).sum() / batch.targets.numel()
 
     def sums(self, logits: Tensor, batch: Batch) -> Tensor:
         """Per column, the sum of unweighted losses and the number of counted targets: (2, D)."""
@@ -58,16 +57,6 @@ class TokenLoss:
         return torch.stack(
             [zeros.index_add(0, self._slots, x.sum(0)) for x in (per_token, batch.mask.to(per_token.dtype))]
         )
-
-
-def _alive(logits: Tensor, dead: Tensor | None) -> Tensor:
-    """Logits (B, P, V) without what is dead (P, V)."""
-    return logits if dead is None else logits.masked_fill(dead, -torch.inf)
-
-
-def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy (B, P) of targets (B, P) under logits (B, P, V)."""
-    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none").view(targets.shape)
 
 
 def parts(layout: Layout) -> dict[str, slice]:

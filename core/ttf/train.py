@@ -196,7 +196,7 @@ class Trainer:
         batch = self._hiding_goals(batch, share, len(indices)).to(self.device)
         self._set_rate(self._schedule.update_rate(self.tokens_seen, seen))
         with autocast(self.config.precision, self.device):
-            loss = self._loss.trained(self._forward(batch.inputs, batch.goal), batch)
+            loss = self._loss(self._forward(batch.inputs, batch.goal), batch, self._loss.places)
         loss = loss * (len(batch.inputs) / len(indices))  # so that the sum is the mean over the whole batch
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

@@ -74,7 +74,6 @@ def test_a_search_that_plans_otherwise_than_the_reference_is_not_timed(
 def test_plans_that_differ_by_rounding_alone_are_timed_and_counted(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     def rounded(search: BeamSearch, context: torch.Tensor, uniforms: torch.Tensor) -> Comparison:
         compared = compare_searches(search, context, uniforms)
         if uniforms.dtype == torch.float64:

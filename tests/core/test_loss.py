@@ -95,7 +95,7 @@ def test_the_loss_at_the_places_that_have_a_weight_is_that_of_all(
     assert loss.places is not None
     columns = [(place + 1) % layout.width for place in loss.places.tolist()]
     assert columns == (context * [*range(layout.width)[layout.actions], layout.value])[: len(columns)]
-    found = loss.trained(logits[:, loss.places], batch)
+    found = loss(logits[:, loss.places], batch, loss.places)
     assert float(found) == pytest.approx(float(loss(logits, batch)), rel=1e-5, abs=1e-9)
 
 

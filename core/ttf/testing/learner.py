@@ -117,8 +117,6 @@ def _copies(transitions: Transitions) -> dict[str, Tensor]:
 
 
 def _tensors(transitions: Transitions) -> dict[str, Tensor]:
-    later = transitions.later._asdict() if transitions.later is not None else {}
-    own = transitions._replace(later=None)._asdict()
-    return {name: tensor for name, tensor in own.items() if tensor is not None} | {
-        f"later.{name}": tensor for name, tensor in later.items()
-    }
+    tensors = transitions._asdict()
+    later = tensors.pop("later")
+    return tensors | ({f"later.{name}": tensor for name, tensor in later._asdict().items()} if later else {})

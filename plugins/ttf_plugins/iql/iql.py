@@ -40,7 +40,7 @@ class Twins(nn.Module):
 
 @final
 class Places(nn.Module):
-    """A value function of some dimensions of the observation.
+    """A value function of some dimensions of the observation, and the average of its weights.
 
     Raises:
         RecipeError: one of them does not exist.
@@ -54,10 +54,16 @@ class Places(nn.Module):
             raise RecipeError(message)
         self.dims = dims
         self.v = mlp(len(dims), 1, hidden=config.hidden, layers=config.layers)
+        self.averaged_v = deepcopy(self.v).requires_grad_(requires_grad=False)
 
     def forward(self, scaled: Tensor) -> Tensor:
         """Values (...) of scaled observations (..., O)."""
         values: Tensor = self.v(scaled[..., self.dims]).squeeze(-1)
+        return values
+
+    def averaged(self, scaled: Tensor) -> Tensor:
+        """Values (...) of scaled observations (..., O), of the averaged weights."""
+        values: Tensor = self.averaged_v(scaled[..., self.dims]).squeeze(-1)
         return values
 
 
@@ -98,7 +104,6 @@ class IQL(Critic):
         self.q = Twins(layout, config)
         self.averaged_q = deepcopy(self.q).requires_grad_(requires_grad=False)
         self.places = Places(layout, config, config.subgoal_dims) if config.subgoal_dims is not None else None
-        self.averaged_places = deepcopy(self.places).requires_grad_(requires_grad=False) if self.places else None
         self.gaussian = GaussianPolicy(layout, config) if config.policy else None
         self._updates = 0
 
@@ -120,7 +125,7 @@ class IQL(Critic):
     @cached_property
     def _adam(self) -> torch.optim.Adam:
         """Two groups of parameters: those of the values, and those of the policy, if there is one."""
-        places = self.places.parameters() if self.places is not None else ()
+        places = self.places.v.parameters() if self.places is not None else ()
         groups = [{"params": [*self.q.parameters(), *self.v.parameters(), *places]}]
         if self.gaussian is not None:
             groups.append({"params": [*self.gaussian.parameters()]})
@@ -153,11 +158,10 @@ class IQL(Critic):
             "value_loss": self._expectile_loss(advantages),
             "q_loss": (self.q(inputs) - target).square().sum(0).mean(),
         }
-        if self.places is not None and self.averaged_places is not None:
+        if self.places is not None:
             later = batch.later
             assert later is not None  # noqa: S101  (checked by prepare)
-            with torch.no_grad():
-                following = self.averaged_places(self.scaling.observations(later.observations))
+            following = self.places.averaged(self.scaling.observations(later.observations))
             reached = later.rewards + later.discounts * following
             losses["subgoal_loss"] = self._expectile_loss(reached - self.places(observations))
         if self.gaussian is not None:
@@ -173,9 +177,9 @@ class IQL(Critic):
         """Averaged weights, and those that they are averages of."""
         averaged: list[Tensor] = [*self.averaged_q.parameters()]
         learned: list[Tensor] = [*self.q.parameters()]
-        if self.places is not None and self.averaged_places is not None:
-            averaged += self.averaged_places.parameters()
-            learned += self.places.parameters()
+        if self.places is not None:
+            averaged += self.places.averaged_v.parameters()
+            learned += self.places.v.parameters()
         return averaged, learned
 
     def value(self, observations: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from ttf.columns import ColumnEmbedding, ColumnLinear, GoalEmbedding
-from ttf.interfaces.model import SequenceModel, State
+from ttf.columns import ColumnModel, GoalEmbedding
+from ttf.interfaces.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,12 +34,11 @@ class LSTMState(State):
         return replace(self, hidden=hidden, cell=cell, rows=rows.shape[1])
 
 
-class LSTM(SequenceModel):
+class LSTM(ColumnModel):
     """A table and a head per column around an LSTM; a value token is read as zeros, so that none can matter."""
 
     def __init__(self, config: LSTMConfig, layout: Layout, bins: int) -> None:
-        super().__init__(layout, bins, config.context)
-        self.tok_emb = ColumnEmbedding(layout, bins, self.block, config.width)
+        super().__init__(layout, bins, config.context, width=config.width, waves=0, table=True)
         self.goal_emb = GoalEmbedding(layout.goal, bins, config.width) if layout.goal else None
         self.ln_in = nn.LayerNorm(config.width)
         self.drop = nn.Dropout(config.dropout)
@@ -47,7 +46,6 @@ class LSTM(SequenceModel):
         self.lstm = nn.LSTM(config.width, config.width, config.layers, batch_first=True, dropout=between)
         self._remember()
         self.ln_out = nn.LayerNorm(config.width)
-        self.head = ColumnLinear(layout.width, bins + 1, config.width)
 
     def _remember(self) -> None:
         """Start with forget gates that are open: what was read a transition ago is not gone by then."""
@@ -74,7 +72,7 @@ class LSTM(SequenceModel):
         if not isinstance(state, LSTMState):
             message = f"an LSTM continues the states it started, found {type(state).__name__}"
             raise TypeError(message)
-        x = self.drop(self.ln_in(self.tok_emb(tokens, state.length)))
+        x = self.drop(self.ln_in(self.embedded(tokens, state.length, self.tok_emb.weight, values=False)))
         x, (hidden, cell) = self.lstm(x, (state.hidden, state.cell))
         logits = self.head(self.drop(self.ln_out(x)), state.length)
         return logits, replace(state, hidden=hidden, cell=cell, length=state.length + tokens.shape[1])

@@ -66,8 +66,9 @@ class Markov(ColumnModel):
 
     def predict(self, tokens: Tensor, places: Tensor, goal: Tensor | None = None) -> Tensor:
         """Logits (B, P, bins + 1) after the tokens at places (P,) of tokens (B, L)."""
-        state = self._started(len(tokens), goal)
-        return self._predict(self._seen(tokens, state)[:, places], places, state)
+        state, slots = self._started(len(tokens), goal), self.slots[places]
+        seen = self._seen(tokens, state)[:, places]
+        return self.head.at(self._through(self.mix.at(seen, slots), slots, state), slots, state.tables[1])
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:  # noqa: ARG002  (of fixed size)
         """An empty state for ``batch`` groups of one sequence, but for the goal."""
@@ -100,16 +101,17 @@ class Markov(ColumnModel):
             message = f"a Markov model continues the states it started, found {type(state).__name__}"
             raise TypeError(message)
         seen, end = self._seen(tokens, state), state.length + tokens.shape[1]
-        places = torch.arange(end - count, end, device=seen.device)
-        return self._predict(seen[:, -count:], places, state), replace(state, seen=seen[:, -1], length=end)
+        start = end - count
+        x = self._through(self.mix(seen[:, -count:], start), self.slots[start:end], state)
+        return self.head(x, start, state.tables[1]), replace(state, seen=seen[:, -1], length=end)
 
-    def _predict(self, seen: Tensor, places: Tensor, state: MarkovState) -> Tensor:
-        """Logits (B * K, P, bins + 1) of what predictions see (B * K, P, 2 * width) at places (P,)."""
-        slots = self.slots[places]
-        x = self.mix.at(seen, slots) + self.slot_emb[slots] + state.goal.unsqueeze(1)
+    def _through(self, mixed: Tensor, slots: Tensor, state: MarkovState) -> Tensor:
+        """What the perceptrons make (B * K, P, width) of what the predictions in slots (P,) have mixed."""
+        x = mixed + self.slot_emb[slots] + state.goal.unsqueeze(1)
         for block in self.blocks:
             x = block(x)
-        return self.head.at(self.ln_f(x), slots, state.tables[1])
+        normed: Tensor = self.ln_f(x)
+        return normed
 
     def _seen(self, tokens: Tensor, state: MarkovState) -> Tensor:
         """What the prediction after each of tokens (B * K, n) sees (B * K, n, 2 * width)."""
