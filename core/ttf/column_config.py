@@ -28,8 +28,8 @@ class ColumnModelConfig(ModelConfig):
 
     table: bool = True
     """Whether every bin has an embedding and a head of its own, as published. Without, they are a line and the waves
-    alone, so that bins that are rare in the data are read and predicted like those beside them: small data sets need
-    that."""
+    alone, and a bias for every bin, so that bins that are rare in the data are read and predicted like those beside
+    them: small data sets need that."""
 
     @model_validator(mode="after")
     def _waves_or_table(self) -> ColumnModelConfig:

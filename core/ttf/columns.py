@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -74,24 +74,46 @@ class ColumnLinear(nn.Module):
         for weight in self.weight:
             nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
 
-    def forward(self, x: Tensor, start: int, weight: Tensor | None = None) -> Tensor:
-        """What the maps, or others of the same shape, make (B, n, outputs) of x (B, n, width) at ``start ..``."""
+    def forward(self, x: Tensor, start: int, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        """What the maps, or others of the same shape, make (B, n, outputs) of x (B, n, width) at ``start ..``.
+
+        To that is added the ``bias`` (D, outputs) of their slots.
+        """
         weight = self.weight if weight is None else weight
         slots, outputs, width = weight.shape
         batch, length, _ = x.shape
         if length == 1:
-            return F.linear(x, weight[start % slots])
+            return F.linear(x, weight[start % slots], None if bias is None else bias[start % slots])
         left = start % slots
         transitions = -(-(left + length) // slots)
         x = F.pad(x, (0, 0, left, transitions * slots - left - length))  # to whole transitions
         x = x.reshape(batch * transitions, slots, width).transpose(0, 1)  # (D, B * transitions, width)
-        mapped = torch.bmm(x, weight.transpose(1, 2)).transpose(0, 1)
+        mapped = _mapped(x, weight, bias).transpose(0, 1)
         return mapped.reshape(batch, -1, outputs)[:, left : left + length]
 
-    def at(self, x: Tensor, slots: Tensor, weight: Tensor | None = None) -> Tensor:
-        """What the maps of any slots (P,), or others of the same shape, make (B, P, outputs) of x (B, P, width)."""
+    def at(self, x: Tensor, slots: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        """As :meth:`forward`, (B, P, outputs) of x (B, P, width) by the maps of any slots (P,)."""
         weight = self.weight if weight is None else weight
-        return torch.bmm(x.transpose(0, 1), weight[slots].transpose(1, 2)).transpose(0, 1)
+        return _mapped(x.transpose(0, 1), weight[slots], None if bias is None else bias[slots]).transpose(0, 1)
+
+
+def _mapped(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Products (D, n, outputs) of x (D, n, width) with weights (D, outputs, width), and biases (D, outputs) added."""
+    weight = weight.transpose(1, 2)
+    return torch.bmm(x, weight) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, weight)
+
+
+class Tables(NamedTuple):
+    """What embeds tokens, and what makes logits."""
+
+    embedding: Tensor
+    """Rows (bins * D + 1, width); the last is the stop token's."""
+
+    head: Tensor
+    """Weights (D, bins + 1, width) of the logits; those of slot s predict slot s + 1."""
+
+    bias: Tensor | None
+    """What is added to logits, (D, bins + 1)."""
 
 
 class ColumnModel(SequenceModel):
@@ -117,20 +139,28 @@ class ColumnModel(SequenceModel):
         size = (layout.width, bins, width, waves)
         self.wave_emb = Waves(*size, deviation=0.02) if waves else None
         self.wave_head = Waves(*size, deviation=width**-0.5) if waves else None
+        # Few waves are smooth; how often each bin comes in the data may be anything.
+        self.head_bias = None if table else nn.Parameter(torch.zeros(layout.width, bins + 1))
         self.register_buffer("slots", torch.tensor(layout.slots(self.block)), persistent=False)
 
     slots: Tensor
     """Buffer (block,): the slot of every position."""
 
-    def tables(self) -> tuple[Tensor, Tensor]:
-        """Embeddings (bins * D + 1, width) of tokens, and the heads (D, bins + 1, width)."""
+    def tables(self) -> Tables:
+        """The embeddings and the heads, as the tables and the waves make them."""
         embedding, head = self.tok_emb.weight, self.head.weight
         if self.wave_emb is None or self.wave_head is None:
-            return embedding, head
+            return Tables(embedding, head, None)
         waves, wave_head = self.wave_emb()[:, : self.bins].flatten(0, 1), self.wave_head()
         if self.table:
-            return torch.cat([embedding[:-1] + waves, embedding[-1:]]), head + wave_head
-        return torch.cat([waves, embedding]), torch.cat([wave_head[:, : self.bins], head], dim=1)
+            return Tables(torch.cat([embedding[:-1] + waves, embedding[-1:]]), head + wave_head, None)
+        joined = torch.cat([wave_head[:, : self.bins], head], dim=1)
+        return Tables(torch.cat([waves, embedding]), joined, self.head_bias)
+
+    def logits(self, x: Tensor, start: int, tables: Tables) -> Tensor:
+        """Logits (B, n, bins + 1) of what a model makes (B, n, width) of the tokens at ``start ..``."""
+        logits: Tensor = self.head(x, start, tables.head, tables.bias)
+        return logits
 
     def embedded(self, tokens: Tensor, start: int, table: Tensor, *, values: bool) -> Tensor:
         """Embeddings (B, n, width) of tokens (B, n) at ``start ..``; without ``values``, zeros for value tokens.

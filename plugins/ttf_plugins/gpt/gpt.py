@@ -119,12 +119,11 @@ class GPT(ColumnModel):
 
     def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         """Logits (B, L, bins + 1) for tokens (B, L)."""
-        table, head = self.tables()
-        x = self._embed(tokens, 0, table)
+        tables = self.tables()
+        x = self._embed(tokens, 0, tables.embedding)
         x = torch.cat([*self._goal(goal, len(tokens)), x], dim=1)
         x = self._through(self.drop(x), 0, None)
-        logits: Tensor = self.head(self.ln_f(x[:, self.layout.goal :]), 0, head)
-        return logits
+        return self.logits(self.ln_f(x[:, self.layout.goal :]), 0, tables)
 
     @torch.no_grad()
     def attention(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
@@ -173,11 +172,10 @@ class GPT(ColumnModel):
         if not isinstance(state, GPTState):
             message = f"a GPT continues the states it started, found {type(state).__name__}"
             raise TypeError(message)
-        x = self.drop(self._embed(tokens, state.length, state.tables[0]))
+        x = self.drop(self._embed(tokens, state.length, state.tables.embedding))
         end = state.length + tokens.shape[1]
         x, after = self._read(x, self.layout.goal + state.length, state, last=last)
-        logits: Tensor = self.head(self.ln_f(x), end - x.shape[1], state.tables[1])
-        return logits, replace(after, length=end)
+        return self.logits(self.ln_f(x), end - x.shape[1], state.tables), replace(after, length=end)
 
     def _read(self, x: Tensor, start: int, state: GPTState, *, last: bool) -> tuple[Tensor, GPTState]:
         """What the blocks make of x (B * K, n, width) from position ``start``, and the state after it."""

@@ -13,6 +13,8 @@ from ttf.interfaces.model import State, flattened
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ttf.columns import Tables
+
 _ROOM = 32
 """Tokens that fit into a segment which repeated rows begin; usually the actions and the reward of a transition."""
 
@@ -88,7 +90,7 @@ class GPTState(State):
     capacity: int
     """Visible tokens there is room for."""
 
-    tables: tuple[Tensor, Tensor]
+    tables: Tables
     """What embeds tokens, and what makes logits."""
 
     @property

@@ -15,6 +15,7 @@ from ttf.interfaces.model import State, linear_weights
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ttf.columns import Tables
     from ttf.layout import Layout
     from ttf_plugins.markov import MarkovConfig
 
@@ -29,7 +30,7 @@ class MarkovState(State):
     goal: Tensor
     """(B * K, width): the sum of the embeddings of the goal."""
 
-    tables: tuple[Tensor, Tensor]
+    tables: Tables
     """What embeds tokens, and what makes logits."""
 
     def select(self, rows: Tensor) -> MarkovState:
@@ -68,7 +69,8 @@ class Markov(ColumnModel):
         """Logits (B, P, bins + 1) after the tokens at places (P,) of tokens (B, L)."""
         state, slots = self._started(len(tokens), goal), self.slots[places]
         seen = self._seen(tokens, state)[:, places]
-        return self.head.at(self._through(self.mix.at(seen, slots), slots, state), slots, state.tables[1])
+        _, head, bias = state.tables
+        return self.head.at(self._through(self.mix.at(seen, slots), slots, state), slots, head, bias)
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:  # noqa: ARG002  (of fixed size)
         """An empty state for ``batch`` groups of one sequence, but for the goal."""
@@ -103,7 +105,7 @@ class Markov(ColumnModel):
         seen, end = self._seen(tokens, state), state.length + tokens.shape[1]
         start = end - count
         x = self._through(self.mix(seen[:, -count:], start), self.slots[start:end], state)
-        return self.head(x, start, state.tables[1]), replace(state, seen=seen[:, -1], length=end)
+        return self.logits(x, start, state.tables), replace(state, seen=seen[:, -1], length=end)
 
     def _through(self, mixed: Tensor, slots: Tensor, state: MarkovState) -> Tensor:
         """What the perceptrons make (B * K, P, width) of what the predictions in slots (P,) have mixed."""
@@ -115,7 +117,7 @@ class Markov(ColumnModel):
 
     def _seen(self, tokens: Tensor, state: MarkovState) -> Tensor:
         """What the prediction after each of tokens (B * K, n) sees (B * K, n, 2 * width)."""
-        embedded = self.embedded(tokens, state.length, state.tables[0], values=False)
+        embedded = self.embedded(tokens, state.length, state.tables.embedding, values=False)
         slot, slots, length = self.layout.slots(1, state.length)[0], self.layout.width, embedded.shape[1]
         written, before = state.seen.unsqueeze(1).chunk(2, dim=-1)  # (B, 1, width)
         if length == 1:

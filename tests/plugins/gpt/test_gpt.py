@@ -197,9 +197,10 @@ def test_without_waves_nothing_is_added_to_the_published_tables() -> None:
     model = GPTConfig(layers=1, heads=1, width=8).build(Layout(2, 1), 5)
     assert isinstance(model, GPT)
     assert [name for name, _ in model.named_parameters() if "wave" in name] == []
-    table, head = model.tables()
+    table, head, bias = model.tables()
     assert table is model.tok_emb.weight
     assert head is model.head.weight
+    assert bias is None
 
 
 def test_without_the_table_only_the_stop_token_has_an_embedding_and_a_head_of_its_own() -> None:
@@ -209,13 +210,25 @@ def test_without_the_table_only_the_stop_token_has_an_embedding_and_a_head_of_it
     assert model.head.weight.shape == (5, 1, 8)
     assert model.wave_emb is not None
     assert model.wave_head is not None
-    embedding, head = model.tables()
+    embedding, head, bias = model.tables()
     assert embedding.shape == (5 * 5 + 1, 8)
     assert embedding[-1].equal(model.tok_emb.weight[0])
     assert embedding[:-1].view(5, 5, 8).equal(model.wave_emb()[:, :5])
     assert head.shape == (5, 6, 8)
     assert head[:, 5:].equal(model.head.weight)
     assert head[:, :5].equal(model.wave_head()[:, :5])
+    assert bias is not None
+    assert bias.shape == (5, 6)
+    with torch.no_grad():
+        bias[0, 2] += 7  # of the slot that predicts the second column
+    tokens = torch.zeros(1, 7, dtype=torch.int64)
+    model.eval()
+    with_bias = model(tokens)
+    with torch.no_grad():
+        bias[0, 2] -= 7
+    added = torch.zeros(1, 7, 6)
+    added[0, [0, 5], 2] = 7
+    torch.testing.assert_close(with_bias - model(tokens), added)
 
 
 @pytest.mark.parametrize("layout", [Layout(3, 2), Layout(1, 1), Layout(3, 2, (0, 2))], ids=str)
