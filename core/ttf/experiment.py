@@ -195,7 +195,7 @@ class Experiment:
             with self._timed("training"):
                 train(trainer, self.recipe, self.company, self.progress, self.interrupts)
         self._update(stages=self.shared.record, model={**self.record["model"], "tokens": trainer.tokens_seen})
-        return trainer.model
+        return trainer.learned
 
     def _learn(
         self, critic: Critic | None, baselines: Mapping[str, Baseline], data: Data, reporters: list[Reporter]

@@ -36,6 +36,10 @@ class TrainingConfig(Section):
     gradient_clip: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     """Largest norm of the gradient; longer ones are scaled down."""
 
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of an exponential moving average of the weights, which is then what is validated and planned with; 0 plans
+    with the last weights, as published. 0.999 steadies what is cloned from few episodes."""
+
     schedule: Literal["cosine", "reference_cycle"] = "cosine"
     """`cosine` decays to a tenth and stays there; `reference_cycle` is the published schedule, whose cosine is not
     clamped and climbs back to the full rate (its first update is at the full rate too)."""

@@ -16,6 +16,7 @@ from ttf.device import autocast, wants_compile
 from ttf.distributed import World
 from ttf.errors import CheckpointError
 from ttf.loss import TokenLoss
+from ttf.mean_weights import MeanWeights
 from ttf.meter import Meter, diverged
 from ttf.sampler import Sampler
 from ttf.schedule import make_schedule
@@ -90,11 +91,17 @@ class Trainer:
         self._optimizer = _optimizer(model, config, self.device)
         self._sampler = Sampler(len(windows), config.batch_size, seed)
         compiled = wants_compile(config.compile, self.device)
+        self._mean = MeanWeights(model, config.ema_decay) if config.ema_decay else None
         self._forward = Forward(model, compiled=compiled, places=self._loss.places)
         self._meter = Meter(self.device)
         self._world = World()
         self._saved_step = 0
         self._random: tuple[Mapping[str, Tensor], Mapping[str, Any]] | None = None  # of the checkpoint restored
+
+    @property
+    def learned(self) -> SequenceModel:
+        """What is validated and planned with: the model, or where the recipe says so the mean of its weights."""
+        return self._mean.model if self._mean is not None else self.model
 
     def run(self, progress: Progress, interrupts: Interrupts, world: World | None = None) -> None:
         """Train from where it stands to the recipe's number of steps.
@@ -119,7 +126,7 @@ class Trainer:
                     self._after_update(task)
             if interrupts.pending and self.step != self._saved_step:
                 self.save()
-        self.model.eval()
+        self.learned.eval()
 
     def _stops(self, interrupts: Interrupts) -> bool:
         """Whether a signal waits in any of the processes; then it waits in all of them."""
@@ -144,11 +151,13 @@ class Trainer:
     def state(self) -> Checkpoint:
         """All that another trainer of the same recipe needs to go on from here."""
         tensors = {
-            "model": self.model.state_dict(),
+            "model": self.learned.state_dict(),
             "discretizer": self.discretizer.state_dict(),
             "optimizer": flat_optimizer_state(self._optimizer),
             "random": random_tensors(self.device),
         }
+        if self._mean is not None:
+            tensors["trained"] = self.model.state_dict()
         state = {
             "step": self.step,
             "tokens_seen": self.tokens_seen,
@@ -175,7 +184,9 @@ class Trainer:
             raise CheckpointError(message) from error
 
     def _restore(self, saved: Checkpoint) -> None:
-        self.model.load_state_dict(saved.tensors["model"])
+        self.learned.load_state_dict(saved.tensors["model"])
+        if self._mean is not None:
+            self.model.load_state_dict(saved.tensors["trained"])
         load_optimizer_state(self._optimizer, saved.tensors["optimizer"])
         self.step = self._saved_step = int(saved.state["step"])
         self.tokens_seen, self.seconds = saved.state["tokens_seen"], saved.state["seconds"]
@@ -194,7 +205,9 @@ class Trainer:
         batch = self.windows.batch(indices[share])
         seen = int(world.total(int((batch.targets != self.discretizer.stop).sum())))
         batch = self._hiding_goals(batch, share, len(indices)).to(self.device)
-        self._set_rate(self._schedule.update_rate(self.tokens_seen, seen))
+        rate = self._schedule.update_rate(self.tokens_seen, seen)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
         with autocast(self.config.precision, self.device):
             loss = self._loss(self._forward(batch.inputs, batch.goal), batch, self._loss.places)
         loss = loss * (len(batch.inputs) / len(indices))  # so that the sum is the mean over the whole batch
@@ -204,6 +217,8 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self._optimizer.step()
         self.step, self.tokens_seen = self.step + 1, self.tokens_seen + seen
+        if self._mean is not None:
+            self._mean.update(self.model, self.step)
         self._meter.add(loss, norm, len(indices) * batch.inputs.shape[1])
 
     def _hiding_goals(self, batch: Batch, share: slice, count: int) -> Batch:
@@ -238,7 +253,7 @@ class Trainer:
         self._meter.check_finite(self.step)
         windows = self.held_out
         assert windows is not None  # noqa: S101  (the caller checks)
-        self.model.eval()
+        self.learned.eval()
         count = min(VALIDATION_WINDOWS, len(windows))
         indices = np.linspace(0, len(windows) - 1, count).astype(np.int64)
         pieces = np.array_split(indices, math.ceil(count / self.config.batch_size))
@@ -249,7 +264,7 @@ class Trainer:
                 continue
             batch = windows.batch(share).to(self.device)
             with autocast(self.config.precision, self.device):
-                logits = self.model(batch.inputs, batch.goal)
+                logits = self.learned(batch.inputs, batch.goal)
             total += float(self._loss(logits, batch)) * len(share)
             sums += self._loss.sums(logits, batch).cpu()
         self.model.train()
@@ -273,10 +288,6 @@ class Trainer:
         self.report({"kind": "train", "step": self.step, "learning_rate": rate, **figures, "seconds": self.seconds})
         self._meter = Meter(self.device)
         return {"loss": figures["loss"]}
-
-    def _set_rate(self, rate: float) -> None:
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
 
 
 def _optimizer(model: SequenceModel, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:

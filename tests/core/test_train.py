@@ -178,6 +178,58 @@ def test_a_training_can_be_interrupted_again_and_again(
     assert (untimed(records), digests(tmp_path, STEPS)) == whole
 
 
+def test_the_running_mean_of_the_weights_is_what_is_validated_saved_and_planned_with(tmp_path: Path) -> None:
+    records: list[Mapping[str, Any]] = []
+    one = trainer(tmp_path, records, config(ema_decay=0.8))
+    mean, update = {name: weights.detach().clone() for name, weights in one.model.named_parameters()}, one.update
+
+    def averaged() -> None:
+        update()
+        decay = min(0.8, (1 + one.step) / (10 + one.step))
+        for name, weights in one.model.named_parameters():
+            mean[name] = decay * mean[name] + (1 - decay) * weights.detach()
+
+    one.update = averaged  # type: ignore[method-assign]
+    one.run(Quiet(), Interrupts())
+    saved = newest(tmp_path)
+    for name, weights in one.learned.named_parameters():
+        torch.testing.assert_close(weights, mean[name])
+        assert torch.equal(saved.tensors["model"][name], weights)
+        assert torch.equal(saved.tensors["trained"][name], one.model.get_parameter(name))
+    assert not any(torch.equal(mean[name], weights) for name, weights in one.model.named_parameters())
+    assert not one.learned.training
+    held_out = windows(HELD_OUT, DISCRETIZER, CONTEXT)
+    chosen = held_out.batch(np.arange(len(held_out)))
+    with torch.no_grad():
+        expected = TokenLoss(DISCRETIZER, config(), one.model.block)(one.learned(chosen.inputs), chosen)
+    assert records[-1]["loss"] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_running_mean_does_not_change_what_is_trained(tmp_path: Path) -> None:
+    ends = [trainer(tmp_path / str(decay), [], config(ema_decay=decay)) for decay in (0.0, 0.9)]
+    for one in ends:
+        one.run(Quiet(), Interrupts())
+    for without, with_mean in zip(*(one.model.parameters() for one in ends), strict=True):
+        assert torch.equal(without, with_mean)
+
+
+@pytest.mark.parametrize("split", [1, 7, EPOCH, STEPS])
+def test_stopping_and_going_on_equals_going_on_with_a_running_mean(split: int, tmp_path: Path) -> None:
+    whole: list[Mapping[str, Any]] = []
+    trainer(tmp_path / "whole", whole, config(ema_decay=0.9)).run(Quiet(), Interrupts())
+    records: list[Mapping[str, Any]] = []
+    train_until(split, trainer(tmp_path / "parts", records, config(ema_decay=0.9)))
+    again = trainer(tmp_path / "parts", records, config(ema_decay=0.9), gpt(seed=1))
+    again.restore(newest(tmp_path / "parts"))
+    again.run(Quiet(), Interrupts())
+    assert untimed(records) == untimed(whole)
+    assert digests(tmp_path / "parts", STEPS) == digests(tmp_path / "whole", STEPS)
+    finished = trainer(tmp_path / "parts", [], config(ema_decay=0.9), gpt(seed=2))
+    finished.restore(newest(tmp_path / "parts"))
+    finished.run(Quiet(), Interrupts())
+    assert torch.equal(finished.learned.get_parameter("pos_emb"), again.learned.get_parameter("pos_emb"))
+
+
 def test_another_seed_gives_other_weights(tmp_path: Path, whole: tuple[list[dict[str, Any]], dict[str, str]]) -> None:
     one = trainer(tmp_path, [], config(), gpt())
     one._seed = 4
