@@ -39,6 +39,19 @@ class SearchDecoderConfig(DecoderConfig):
     """Milliseconds for a plan; null for as long as it takes. The beam is then widened from 1 to `beam_width` while time
     remains, the best plan so far counts, and the run says how wide it got. Such runs depend on the machine's speed."""
 
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the model. `bfloat16` is for GPUs that have it: faster, and plans may differ."""
+
+    def planning(self, model: SequenceModel) -> SequenceModel:
+        """The model that plans: itself, or a copy in another precision."""
+        if self.precision == "float32":
+            return model
+        import copy
+
+        import torch
+
+        return copy.deepcopy(model).to(torch.bfloat16)
+
     def limit(self, model: SequenceModel) -> int:
         """Tokens that a model is shown at most."""
         return min(model.block, model.layout.block(self.context)) if self.window == "sliding" else model.block
@@ -70,6 +83,10 @@ class BeamDecoderConfig(SearchDecoderConfig):
     """Sample observations from the likeliest tokens that hold this much of the mass; null takes the likeliest, as
     published, which stand still where a transition moves less than half a bin."""
 
+    speculate: Literal["auto", "on", "off"] = "auto"
+    """Whether the tokens of an action, and of an observation, are guessed at once and read again until nothing changes
+    (Jacobi decoding), which gives the same plan in fewer and larger steps. `auto` does on a GPU, which likes them."""
+
     def settings(self, model: SequenceModel, *, discount: float) -> BeamSettings:
         """What these options make of the engine for a model."""
         from ttf.sampling import Sampling
@@ -83,6 +100,7 @@ class BeamDecoderConfig(SearchDecoderConfig):
             discount=discount,
             sampling=Sampling(self.temperature, self.reference_cdf, self.top_p, self.k_act),
             stop=self.stop,
+            speculate=self.speculate,
             choosing=Sampling(self.subgoal_temperature) if self.subgoal_temperature else None,
             observing=Sampling(self.temperature, top_p=self.observation_top_p) if self.observation_top_p else None,
         )

@@ -40,6 +40,6 @@ def autocast(precision: Literal["auto", "float32", "bfloat16"], device: torch.de
     return torch.autocast(device.type, torch.bfloat16)
 
 
-def wants_compile(choice: Literal["auto", "on", "off"], device: torch.device) -> bool:
-    """Whether to compile; ``auto`` does on a GPU."""
+def wanted(choice: Literal["auto", "on", "off"], device: torch.device) -> bool:
+    """Whether to take a way that suits a GPU: to compile, or to speculate; ``auto`` takes it there."""
     return choice == "on" or (choice == "auto" and device.type == "cuda")

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
 from ttf.interfaces.decoder import Plan
 from ttf.interfaces.model import flattened, repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -121,6 +122,53 @@ class Reader:
         self.tokens = torch.cat([self.tokens, tokens.unsqueeze(1)], dim=1)
         self._logits = None
 
+    def extend(
+        self, columns: Sequence[int], choose: Callable[[Tensor, int], Tensor], *, speculate: bool
+    ) -> Sequence[Tensor]:
+        """Append the tokens of some columns of a transition to every row; the logits (B * K, V) of each.
+
+        Args:
+            columns: in their order.
+            choose: tokens (B * K,) from the logits of a column, and from nothing else.
+            speculate: whether to guess all of them at once, see :meth:`_guess`.
+        """
+        length, layout = self.tokens.shape[1], self._model.layout
+        last = length + len(columns) - 1  # the window must not move between the tokens guessed at once
+        if speculate and layout.dropped(length, self._limit) == layout.dropped(last, self._limit):
+            return self._guess(columns, choose)
+        read = []
+        for column in columns:
+            read.append(self.logits())
+            self.write(choose(read[-1], column))
+        return read
+
+    def _guess(self, columns: Sequence[int], choose: Callable[[Tensor, int], Tensor]) -> Sequence[Tensor]:
+        """As :meth:`extend`, in fewer and larger steps: guess all tokens, and read them until nothing changes.
+
+        The first guess is the transition before; the next one is what would follow the tokens of the last. After n
+        guesses n tokens are right at least, so that the end is what is written token by token (Jacobi decoding: Song et
+        al. 2021, Santilli et al. 2023).
+        """
+        known = self._logits
+        begun = self._followed()
+        unread = self.tokens[:, self._first + begun.length :]
+        tokens = self._before(len(columns))
+        logits: Sequence[Tensor] = ()
+        for _ in columns:
+            guess = tokens[:, :-1]
+            read, self._state = self._model.step(torch.cat([unread, guess], 1), begun.repeat(1))
+            logits = [*([] if known is None else [known]), *precise(read).unbind(1)][-len(columns) :]
+            tokens = torch.stack([choose(*pair) for pair in zip(logits, columns, strict=True)], 1)
+            if torch.equal(guess, tokens[:, :-1]):
+                break
+        self.tokens, self._logits = torch.cat([self.tokens, tokens], 1), None
+        return logits
+
+    def _before(self, count: int) -> Tensor:
+        """What stands (B * K, count) where the next tokens will, a transition before; zeros where there is none."""
+        tokens = self.tokens[:, -self._model.layout.width :][:, :count]
+        return F.pad(tokens, (0, count - tokens.shape[1]))
+
     def repeat(self, copies: int) -> Tensor:
         """Let every context's rows stand ``copies`` times, one after the other; their flat rows (B * K * copies,)."""
         if copies == 1:
@@ -141,13 +189,17 @@ class Reader:
         return flat
 
     def _read(self) -> Tensor:
-        """Show the model what it has not read; where the window moved, all of it again from position 0."""
-        length = self.tokens.shape[1]
-        first = self._model.layout.dropped(length, self._limit)
+        """Show the model what it has not read."""
+        state = self._followed()
+        logits, self._state = self._model.read(self.tokens[:, self._first + state.length :], state)
+        return precise(logits)
+
+    def _followed(self) -> State:
+        """The state, begun anew from position 0 where the window has moved."""
+        first = self._model.layout.dropped(self.tokens.shape[1], self._limit)
         if self._state is None or first != self._first:
             self._first, self._state = first, self._begun(first)
-        logits, self._state = self._model.read(self.tokens[:, first + self._state.length :], self._state)
-        return logits
+        return self._state
 
     def _begun(self, first: int) -> State:
         """A state that has read all but the last transition from token ``first``, everything once only.
@@ -173,6 +225,11 @@ class Reader:
                 _, state = self._model.read(part.flatten(0, 1)[flattened(leaders, self.rows)], state)
                 start, reading = end, follows
         return state.select(reading)
+
+
+def precise(logits: Tensor) -> Tensor:
+    """Logits in a precision in which few are equal and sums of probabilities are exact enough to draw from."""
+    return logits.float() if logits.dtype == torch.bfloat16 else logits
 
 
 def leading(alike: Tensor) -> tuple[Tensor, Tensor]:

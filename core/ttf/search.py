@@ -8,17 +8,18 @@ score.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
+from ttf.device import wanted
 from ttf.interfaces.decoder import Decoder, Plan
 from ttf.reader import Grammar, Reader, SearchSettings, in_turns
 from ttf.sampling import draw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.model import SequenceModel
@@ -43,6 +44,9 @@ class BeamSettings(SearchSettings):
 
     choosing: Sampling | None = None
     """How subgoals are sampled; None for as actions are."""
+
+    speculate: Literal["auto", "on", "off"] = "auto"
+    """Whether the tokens of a transition are guessed at once, which changes the steps and not the plan."""
 
     def acting(self, layout: Layout, column: int) -> Sampling:
         """How a column of the action is sampled."""
@@ -152,8 +156,8 @@ class BeamSearch:
             reader.logits()  # read once per beam, not once per candidate
             copies = uniforms.shape[-1] // reader.rows  # a single first beam stands for W equal ones
             rows = rows.select(reader.repeat(copies))
-            self._act(reader, rows, uniforms[t, : self.layout.action].flatten(1))
-            self._score(reader, rows, t)
+            predicted = self._act(reader, rows, uniforms[t, : self.layout.action].flatten(1))
+            self._score(reader, rows, t, *predicted)
             best = best_rows(rows.score.view(contexts, -1), settings.beam_width)
             rows = rows.select(reader.select(best))
             if t < settings.horizon - 1:
@@ -164,17 +168,23 @@ class BeamSearch:
         tokens = reader.tokens[winners, start:].reshape(contexts, settings.horizon, self.layout.width)
         return Plan(tokens, rows.score[winners])
 
-    def _act(self, reader: Reader, rows: _Rows, uniforms: Tensor) -> None:
-        """Sample the action tokens with uniforms (A, R)."""
-        for column, numbers in zip(range(self.layout.width)[self.layout.actions], uniforms, strict=True):
-            logits = self._grammar.masked(reader.logits(), column)
-            probabilities = self.settings.acting(self.layout, column).probabilities(logits)
-            self._write(reader, rows, draw(probabilities, numbers))
+    def _act(self, reader: Reader, rows: _Rows, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+        """Sample the action tokens with uniforms (A, R); reward and value are the likeliest, and are expected (R,)."""
+        layout = self.layout
 
-    def _score(self, reader: Reader, rows: _Rows, t: int) -> None:
-        """Write reward and value greedily; score rows by their expectations."""
-        acted = reader.tokens[:, -self.layout.reward :]
-        reward, value = (self._predict(reader, rows, column) for column in (self.layout.reward, self.layout.value))
+        def choose(logits: Tensor, column: int) -> Tensor:
+            logits = self._grammar.masked(logits, column)
+            if column >= layout.reward:
+                return self._until_ended(logits.argmax(-1), rows)
+            probabilities = self.settings.acting(layout, column).probabilities(logits)
+            return self._until_ended(draw(probabilities, uniforms[column - layout.observation]), rows)
+
+        *_, reward, value = self._extend(reader, range(layout.observation, layout.width), choose)
+        return self._expected(reward, rows, layout.reward), self._expected(value, rows, layout.value)
+
+    def _score(self, reader: Reader, rows: _Rows, t: int, reward: Tensor, value: Tensor) -> None:
+        """Score rows by the expected reward and value (R,) of what they have just done."""
+        acted = reader.tokens[:, -self.layout.width :][:, : self.layout.reward]
         discount = self.settings.discount
         candidates = Candidates(t, acted, reward, value, rows.ended)
         term = self.score.term(candidates, discount).to(reward.dtype).masked_fill(rows.ended, 0.0)
@@ -183,26 +193,35 @@ class BeamSearch:
         rows.terms = terms if self.score.every_step else rows.terms
         rows.returns = rows.returns + discount**t * reward
 
-    def _predict(self, reader: Reader, rows: _Rows, column: int) -> Tensor:
-        """Write the likeliest token of a column; its expected value (R,), 0 where the plan has ended."""
-        logits = self._grammar.masked(reader.logits(), column) / self.settings.sampling.temperature
+    def _expected(self, logits: Tensor, rows: _Rows, column: int) -> Tensor:
+        """The expected value (R,) of a column with logits (R, V), 0 where the plan has ended."""
+        logits = self._grammar.masked(logits, column) / self.settings.sampling.temperature
         probabilities = logits.softmax(-1)[:, : self.discretizer.bins]
-        self._write(reader, rows, logits.argmax(-1))
         return self.discretizer.expectation(probabilities, column).masked_fill(rows.ended, 0.0)
 
     def _observe(self, reader: Reader, rows: _Rows, uniforms: Tensor) -> None:
         """Write the next observation, or the end of the episode: the likeliest, or sampled with uniforms (O, R)."""
-        for column in range(self.layout.width)[self.layout.observations]:
-            logits = self._grammar.masked(reader.logits(), column)
-            if self.settings.observing is None:
-                tokens = logits.argmax(-1)
-            else:
-                tokens = draw(self.settings.observing.probabilities(logits), uniforms[column])
-            rows.ended = self._grammar.ended(rows.ended, tokens, column)
-            self._write(reader, rows, tokens)
+        before, observing = rows.ended, self.settings.observing
 
-    def _write(self, reader: Reader, rows: _Rows, tokens: Tensor) -> None:
-        reader.write(tokens.masked_fill(rows.ended, self.discretizer.stop))
+        def choose(logits: Tensor, column: int) -> Tensor:
+            logits = self._grammar.masked(logits, column)
+            tokens = draw(observing.probabilities(logits), uniforms[column]) if observing else logits.argmax(-1)
+            if column == 0:
+                rows.ended = self._grammar.ended(before, tokens, column)
+            return self._until_ended(tokens, rows)
+
+        self._extend(reader, range(self.layout.observation), choose)
+
+    def _until_ended(self, tokens: Tensor, rows: _Rows) -> Tensor:
+        """Tokens (R,), but the stop token where the plan has ended."""
+        return tokens.masked_fill(rows.ended, self.discretizer.stop)
+
+    def _extend(
+        self, reader: Reader, columns: Sequence[int], choose: Callable[[Tensor, int], Tensor]
+    ) -> Sequence[Tensor]:
+        """Write columns of the rows; their logits (R, V)."""
+        speculate = wanted(self.settings.speculate, reader.tokens.device)
+        return reader.extend(columns, choose, speculate=speculate)
 
 
 def best_rows(scores: Tensor, count: int) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ttf import checkpoint
 from ttf.checkpoint import Checkpoint
 from ttf.compiled import Forward
-from ttf.device import autocast, wants_compile
+from ttf.device import autocast, wanted
 from ttf.distributed import World
 from ttf.errors import CheckpointError
 from ttf.loss import TokenLoss
@@ -90,7 +90,7 @@ class Trainer:
         self._schedule = make_schedule(config, len(windows), model.block)
         self._optimizer = _optimizer(model, config, self.device)
         self._sampler = Sampler(len(windows), config.batch_size, seed)
-        compiled = wants_compile(config.compile, self.device)
+        compiled = wanted(config.compile, self.device)
         self._mean = MeanWeights(model, config.ema_decay) if config.ema_decay else None
         self._forward = Forward(model, compiled=compiled, places=self._loss.places)
         self._meter = Meter(self.device)

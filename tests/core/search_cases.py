@@ -130,6 +130,7 @@ def random_case(seed: int, dtype: torch.dtype = torch.float64) -> tuple[Sequence
         stop=choose.choice(["end", "reference"]),
         observing=choose.choice([None, None, Sampling(0.9, top_p=0.8)]),
         choosing=subgoals.choice([None, Sampling(1.3)]),
+        speculate=subgoals.choice(["on", "off"]),
     )
     discretizer = Centres(layout, bins, generator, dtype)
     discretizer.live[layout.reward, :2] = True  # a single reward makes plans of equal scores, and any of them would do

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from ttf.device import autocast, resolve_device, wants_compile
+from ttf.device import autocast, resolve_device, wanted
 from ttf.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_bfloat16_is_used_where_it_is_asked_for_or_a_gpu_has_it(machine: Callabl
 
 def test_compilation_is_for_gpus_unless_said_otherwise() -> None:
     choices = [
-        (choice, kind, wants_compile(choice, torch.device(kind)))
+        (choice, kind, wanted(choice, torch.device(kind)))
         for choice in ("auto", "on", "off")
         for kind in ("cpu", "cuda")
     ]

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from tests.core.search_cases import Centres, Ending, random_case, random_context, random_goals
 
+from ttf.interfaces.model import SequenceModel, State
 from ttf.layout import Layout
 from ttf.sampling import Sampling
 from ttf.search import BeamSearch, BeamSettings
 from ttf.testing.search import Comparison, compare_searches
+from ttf_plugins.gpt import GPTConfig
+from ttf_plugins.lstm import LSTMConfig
+from ttf_plugins.markov import MarkovConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import Tensor, nn
+
+    from ttf.component import ModelConfig
 
 CASES, CASES_PER_TEST = 1200, 100
 TOKENS = 10_000
@@ -36,6 +49,60 @@ def compared_in_case(seed: int, dtype: torch.dtype) -> Comparison:
     context = random_context(model, discretizer, past, contexts, seed)
     uniforms = torch.rand(search.uniforms_shape(contexts), generator=torch.Generator().manual_seed(seed), dtype=dtype)
     return compare_searches(search, context, uniforms, random_goals(model, contexts, seed))
+
+
+class Counting(SequenceModel):
+    """A model that counts how often it is asked to continue sequences, and hides what else it can do."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        super().__init__(model.layout, model.bins, model.context)
+        self.model, self.steps = model, 0
+
+    def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
+        logits: Tensor = self.model(tokens, goal)
+        return logits
+
+    def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
+        return self.model.start(batch, capacity, goal)
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        self.steps += 1
+        return self.model.step(tokens, state)
+
+    def decayed_parameters(self) -> Iterable[nn.Parameter]:
+        return self.model.decayed_parameters()
+
+
+@pytest.mark.parametrize("kind", [GPTConfig, LSTMConfig, MarkovConfig])
+def test_speculation_makes_the_same_plan_in_fewer_steps(kind: type[ModelConfig]) -> None:
+    layout, generator = Layout(6, 3), torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    model = kind.model_validate({"layers": 2, "width": 16, "context": 3}).build(layout, 8).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+    discretizer = Centres(layout, 8, generator)
+    context = torch.randint(8, (2, layout.width + layout.observation), generator=generator)
+    plans, steps = [], []
+    for speculate in ("off", "on"):
+        settings = BeamSettings(
+            horizon=4,
+            beam_width=4,
+            expand=2,
+            limit=model.block,
+            discount=0.9,
+            sampling=Sampling(top_p=0.5),
+            stop="end",
+            speculate=speculate,
+        )
+        search = BeamSearch(Counting(model), discretizer, settings)
+        uniforms = torch.rand(search.uniforms_shape(2), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        plans.append(search.plan(context, uniforms))
+        assert isinstance(search.model, Counting)
+        steps.append(search.model.steps)
+    assert plans[0].tokens.equal(plans[1].tokens)
+    torch.testing.assert_close(plans[0].score, plans[1].score)
+    assert steps[1] < 0.8 * steps[0]
 
 
 def test_planning_in_turns_gives_the_same_plans(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,9 +53,8 @@ class ValueGuidedConfig(BeamDecoderConfig):
         from ttf.search import BeamDecoder
         from ttf_plugins.value_guided.value_guided import score_of
 
-        return BeamDecoder(
-            model, discretizer, self.settings(model, discount=discount), score_of(self, discretizer, critic)
-        )
+        score = score_of(self, discretizer, critic)
+        return BeamDecoder(self.planning(model), discretizer, self.settings(model, discount=discount), score)
 
 
 @hookimpl
