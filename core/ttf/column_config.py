@@ -26,10 +26,6 @@ class ColumnModelConfig(ModelConfig):
     """Waves over the bins of a column that its embeddings and its head are sums of, beside the published tables, so
     that neighbouring bins learn from each other: training then needs less than half of the updates. 0 for none."""
 
-    head_waves: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Waves of the head, where they are not those of the embeddings; null for as many. Few in the embeddings keep small
-    data sets from being learned by heart, more in the head make narrow predictions easy."""
-
     table: bool = True
     """Whether every bin has an embedding and a head of its own, as published. Without, they are a line and the waves
     alone, and a bias for every bin, so that bins that are rare in the data are read and predicted like those beside

@@ -127,30 +127,18 @@ class ColumnModel(SequenceModel):
         context: transitions of a window.
         width: of the residual stream.
         waves: frequencies, 0 for none.
-        head_waves: frequencies of the head; None for those of the embeddings.
         table: whether there are tables; without, there must be waves.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        bins: int,
-        context: int,
-        *,
-        width: int,
-        waves: int,
-        head_waves: int | None = None,
-        table: bool,
-    ) -> None:
+    def __init__(self, layout: Layout, bins: int, context: int, *, width: int, waves: int, table: bool) -> None:
         super().__init__(layout, bins, context)
         self.table = table
         self.tok_emb = nn.Embedding((bins * layout.width if table else 0) + 1, width)  # the last row is the stop token
         nn.init.zeros_(self.tok_emb.weight)  # so that tokens become different only as far as the data say
         self.head = ColumnLinear(layout.width, (bins if table else 0) + 1, width)
-        size = (layout.width, bins, width)
-        self.wave_emb = Waves(*size, waves, deviation=0.02) if waves else None
-        head_waves = head_waves or waves
-        self.wave_head = Waves(*size, head_waves, deviation=width**-0.5) if head_waves else None
+        size = (layout.width, bins, width, waves)
+        self.wave_emb = Waves(*size, deviation=0.02) if waves else None
+        self.wave_head = Waves(*size, deviation=width**-0.5) if waves else None
         # Few waves are smooth; how often each bin comes in the data may be anything.
         self.head_bias = None if table else nn.Parameter(torch.zeros(layout.width, bins + 1))
         self.register_buffer("slots", torch.tensor(layout.slots(self.block)), persistent=False)
@@ -160,15 +148,14 @@ class ColumnModel(SequenceModel):
 
     def tables(self) -> Tables:
         """The embeddings and the heads, as the tables and the waves make them."""
-        embedding: Tensor = self.tok_emb.weight
-        head: Tensor = self.head.weight
-        if self.wave_emb is not None:
-            waves = self.wave_emb()[:, : self.bins].flatten(0, 1)
-            embedding = torch.cat([embedding[:-1] + waves if self.table else waves, embedding[-1:]])
-        if self.wave_head is not None:
-            waves = self.wave_head()
-            head = head + waves if self.table else torch.cat([waves[:, : self.bins], head], dim=1)
-        return Tables(embedding, head, self.head_bias)
+        embedding, head = self.tok_emb.weight, self.head.weight
+        if self.wave_emb is None or self.wave_head is None:
+            return Tables(embedding, head, None)
+        waves, wave_head = self.wave_emb()[:, : self.bins].flatten(0, 1), self.wave_head()
+        if self.table:
+            return Tables(torch.cat([embedding[:-1] + waves, embedding[-1:]]), head + wave_head, None)
+        joined = torch.cat([wave_head[:, : self.bins], head], dim=1)
+        return Tables(torch.cat([waves, embedding]), joined, self.head_bias)
 
     def logits(self, x: Tensor, start: int, tables: Tables) -> Tensor:
         """Logits (B, n, bins + 1) of what a model makes (B, n, width) of the tokens at ``start ..``."""

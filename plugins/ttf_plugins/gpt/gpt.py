@@ -103,15 +103,7 @@ class GPT(ColumnModel):
     """The published model: a table and a head per column, absolute positions, value tokens hidden as keys."""
 
     def __init__(self, config: GPTConfig, layout: Layout, bins: int) -> None:
-        super().__init__(
-            layout,
-            bins,
-            config.context,
-            width=config.width,
-            waves=config.waves,
-            head_waves=config.head_waves,
-            table=config.table,
-        )
+        super().__init__(layout, bins, config.context, width=config.width, waves=config.waves, table=config.table)
         self.config = config
         self.pos_emb = nn.Parameter(torch.zeros(1, self.block, config.width))
         self.goal_emb = GoalEmbedding(layout.goal, bins, config.width, config.waves) if layout.goal else None

@@ -49,15 +49,7 @@ class Markov(ColumnModel):
     """
 
     def __init__(self, config: MarkovConfig, layout: Layout, bins: int) -> None:
-        super().__init__(
-            layout,
-            bins,
-            config.context,
-            width=config.width,
-            waves=config.waves,
-            head_waves=config.head_waves,
-            table=config.table,
-        )
+        super().__init__(layout, bins, config.context, width=config.width, waves=config.waves, table=config.table)
         self.goal_emb = GoalEmbedding(layout.goal, bins, config.width, config.waves) if layout.goal else None
         self.mix = ColumnLinear(layout.width, config.width, 2 * config.width)
         self.slot_emb = nn.Parameter(torch.zeros(layout.width, config.width))

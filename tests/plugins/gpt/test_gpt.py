@@ -231,20 +231,6 @@ def test_without_the_table_only_the_stop_token_has_an_embedding_and_a_head_of_it
     torch.testing.assert_close(with_bias - model(tokens), added)
 
 
-@pytest.mark.parametrize(("waves", "table"), [(0, True), (2, True), (2, False)])
-def test_the_head_may_have_waves_of_its_own(waves: int, table: bool) -> None:
-    model = GPTConfig(layers=1, heads=1, width=8, waves=waves, head_waves=4, table=table).build(Layout(2, 1), 5)
-    assert isinstance(model, GPT)
-    assert model.wave_head is not None
-    assert model.wave_head.amplitudes.shape == (5, 1 + 2 * 4, 8)
-    assert (model.wave_emb.amplitudes.shape[1] if model.wave_emb is not None else 0) == (1 + 2 * waves if waves else 0)
-    embedding, head, _ = model.tables()
-    assert embedding.shape == (5 * 5 + 1, 8)
-    own = model.head.weight[:, :5] if table else 0
-    assert torch.equal(head[:, :5], model.wave_head()[:, :5] + own)
-    assert torch.equal(head[:, 5], model.head.weight[:, -1])
-
-
 @pytest.mark.parametrize("layout", [Layout(3, 2), Layout(1, 1), Layout(3, 2, (0, 2))], ids=str)
 def test_attention_is_that_of_the_forward_pass(layout: Layout) -> None:
     model = shaken(GPTConfig(layers=2, heads=2, width=8, context=3), layout, 5, 3)
