@@ -12,6 +12,7 @@ from tests.core.toys import CorridorData, Quiet, tiny_recipe
 
 from ttf.assemble import run_recipe
 from ttf.cli.edge import run_cli
+from ttf.cli.shipped import shipped_recipe
 from ttf.component import DataConfig
 from ttf.errors import CheckpointError, RecipeError
 from ttf.plan_only import run_pretrained
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from ttf.recipe import Recipe
 
+SHIPPED = shipped_recipe("antmaze_value_guided").parent / "pretrained"
 CRITIC = IQLConfig(updates=30, hidden=8)
 GUIDED = tiny_recipe(critic=CRITIC, decoder=ValueGuidedConfig(horizon=2, beam_width=2, expand=2, context=3))
 
@@ -122,6 +124,15 @@ def test_a_run_that_is_not_trained_to_the_end_cannot_be_exported(trained: RunDir
     longer = GUIDED.model_copy(update={"critic": CRITIC.model_copy(update={"updates": 99})})
     with pytest.raises(CheckpointError, match="the critic is not trained to the end"):
         export(trained, longer, tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED.iterdir()))
+def test_shipped_parts_fit_the_recipe_they_come_with(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    brief = ["--set", "evaluation.episodes=2", "--set", "evaluation.max_steps=5"]
+    assert run_cli(["run", name, "--pretrained", *brief, "--runs-dir", str(tmp_path)]) == 0
+    assert "nothing is trained" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
