@@ -122,8 +122,8 @@ def test_the_last_override_of_a_value_wins(builtin_registry: Registry) -> None:
         (
             "decoder.widht=3",
             "decoder.widht: unknown field; did you mean 'beam_width'?; known: actions, beam_width, context, "
-            "deadline_ms, expand, horizon, k_act, kind, memory, observation_top_p, plan_every, precision, reference_cdf, "
-            "speculate, stop, subgoal_temperature, temperature, top_p, window",
+            "deadline_ms, expand, horizon, k_act, kind, memory, observation_top_p, plan_every, precision, "
+            "reference_cdf, speculate, stop, subgoal_temperature, temperature, top_p, window",
         ),
         ("decoder.horizon=0", "decoder.horizon: must be at least 1, found 0"),
         ("decoder.horizon=true", "decoder.horizon: must be a whole number, found true"),
