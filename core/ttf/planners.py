@@ -42,8 +42,10 @@ def make_planners(
     if config is None or environment is None:
         return {}
 
+    planning = config.planning(model) if isinstance(config, SearchDecoderConfig) else model
+
     def build(chosen: DecoderConfig) -> Decoder:
-        return chosen.build(model, discretizer, discount=data.discount**data.stride, critic=critic)
+        return chosen.build(planning, discretizer, discount=data.discount**data.stride, critic=critic)
 
     if isinstance(config, SearchDecoderConfig) and config.deadline_ms is not None:
         narrower = {width: config.model_copy(update={"beam_width": width}) for width in widths(config.beam_width)}

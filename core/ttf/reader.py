@@ -122,27 +122,23 @@ class Reader:
         self.tokens = torch.cat([self.tokens, tokens.unsqueeze(1)], dim=1)
         self._logits = None
 
-    def extend(
-        self, columns: Sequence[int], choose: Callable[[Tensor, int], Tensor], *, speculate: bool
-    ) -> Sequence[Tensor]:
-        """Append the tokens of some columns of a transition to every row; the logits (B * K, V) of each.
+    def extend(self, columns: Sequence[int], choose: Callable[[Tensor, int], Tensor], *, speculate: bool) -> None:
+        """Append the tokens of some columns of a transition to every row.
 
         Args:
             columns: in their order.
-            choose: tokens (B * K,) from the logits of a column, and from nothing else.
+            choose: tokens (B * K,) from the logits (B * K, V) of a column; its last call for each column counts.
             speculate: whether to guess all of them at once, see :meth:`_guess`.
         """
         length, layout = self.tokens.shape[1], self._model.layout
         last = length + len(columns) - 1  # the window must not move between the tokens guessed at once
         if speculate and layout.dropped(length, self._limit) == layout.dropped(last, self._limit):
-            return self._guess(columns, choose)
-        read = []
-        for column in columns:
-            read.append(self.logits())
-            self.write(choose(read[-1], column))
-        return read
+            self._guess(columns, choose)
+        else:
+            for column in columns:
+                self.write(choose(self.logits(), column))
 
-    def _guess(self, columns: Sequence[int], choose: Callable[[Tensor, int], Tensor]) -> Sequence[Tensor]:
+    def _guess(self, columns: Sequence[int], choose: Callable[[Tensor, int], Tensor]) -> None:
         """As :meth:`extend`, in fewer and larger steps: guess all tokens, and read them until nothing changes.
 
         The first guess is the transition before; the next one is what would follow the tokens of the last. After n
@@ -153,7 +149,6 @@ class Reader:
         begun = self._followed()
         unread = self.tokens[:, self._first + begun.length :]
         tokens = self._before(len(columns))
-        logits: Sequence[Tensor] = ()
         for _ in columns:
             guess = tokens[:, :-1]
             read, self._state = self._model.step(torch.cat([unread, guess], 1), begun.repeat(1))
@@ -162,7 +157,6 @@ class Reader:
             if torch.equal(guess, tokens[:, :-1]):
                 break
         self.tokens, self._logits = torch.cat([self.tokens, tokens], 1), None
-        return logits
 
     def _before(self, count: int) -> Tensor:
         """What stands (B * K, count) where the next tokens will, a transition before; zeros where there is none."""

@@ -173,14 +173,14 @@ class BeamSearch:
         layout = self.layout
 
         def choose(logits: Tensor, column: int) -> Tensor:
-            logits = self._grammar.masked(logits, column)
             if column >= layout.reward:
-                return self._until_ended(logits.argmax(-1), rows)
+                return logits.argmax(-1)
             probabilities = self.settings.acting(layout, column).probabilities(logits)
-            return self._until_ended(draw(probabilities, uniforms[column - layout.observation]), rows)
+            return draw(probabilities, uniforms[column - layout.observation])
 
-        *_, reward, value = self._extend(reader, range(layout.observation, layout.width), choose)
-        return self._expected(reward, rows, layout.reward), self._expected(value, rows, layout.value)
+        read = self._extend(reader, rows, range(layout.observation, layout.width), choose)
+        reward, value = (self._expected(read[column], rows, column) for column in (layout.reward, layout.value))
+        return reward, value
 
     def _score(self, reader: Reader, rows: _Rows, t: int, reward: Tensor, value: Tensor) -> None:
         """Score rows by the expected reward and value (R,) of what they have just done."""
@@ -195,8 +195,7 @@ class BeamSearch:
 
     def _expected(self, logits: Tensor, rows: _Rows, column: int) -> Tensor:
         """The expected value (R,) of a column with logits (R, V), 0 where the plan has ended."""
-        logits = self._grammar.masked(logits, column) / self.settings.sampling.temperature
-        probabilities = logits.softmax(-1)[:, : self.discretizer.bins]
+        probabilities = (logits / self.settings.sampling.temperature).softmax(-1)[:, : self.discretizer.bins]
         return self.discretizer.expectation(probabilities, column).masked_fill(rows.ended, 0.0)
 
     def _observe(self, reader: Reader, rows: _Rows, uniforms: Tensor) -> None:
@@ -204,24 +203,25 @@ class BeamSearch:
         before, observing = rows.ended, self.settings.observing
 
         def choose(logits: Tensor, column: int) -> Tensor:
-            logits = self._grammar.masked(logits, column)
             tokens = draw(observing.probabilities(logits), uniforms[column]) if observing else logits.argmax(-1)
             if column == 0:
                 rows.ended = self._grammar.ended(before, tokens, column)
-            return self._until_ended(tokens, rows)
+            return tokens
 
-        self._extend(reader, range(self.layout.observation), choose)
-
-    def _until_ended(self, tokens: Tensor, rows: _Rows) -> Tensor:
-        """Tokens (R,), but the stop token where the plan has ended."""
-        return tokens.masked_fill(rows.ended, self.discretizer.stop)
+        self._extend(reader, rows, range(self.layout.observation), choose)
 
     def _extend(
-        self, reader: Reader, columns: Sequence[int], choose: Callable[[Tensor, int], Tensor]
-    ) -> Sequence[Tensor]:
-        """Write columns of the rows; their logits (R, V)."""
-        speculate = wanted(self.settings.speculate, reader.tokens.device)
-        return reader.extend(columns, choose, speculate=speculate)
+        self, reader: Reader, rows: _Rows, columns: Sequence[int], choose: Callable[[Tensor, int], Tensor]
+    ) -> dict[int, Tensor]:
+        """Write columns, with the stop token where a plan has ended; the logits (R, V) that each was chosen from."""
+        read: dict[int, Tensor] = {}
+
+        def written(logits: Tensor, column: int) -> Tensor:
+            read[column] = self._grammar.masked(logits, column)
+            return choose(read[column], column).masked_fill(rows.ended, self.discretizer.stop)
+
+        reader.extend(columns, written, speculate=wanted(self.settings.speculate, reader.tokens.device))
+        return read
 
 
 def best_rows(scores: Tensor, count: int) -> Tensor:

@@ -39,7 +39,8 @@ def test_bfloat16_plans_with_a_copy_whose_logits_are_all_but_those_of_float32(
     discretizer = UniformConfig(bins=BINS).build(LAYOUT)
     discretizer.fit(torch.randn(100, LAYOUT.width))
     fields = {"horizon": 2, "beam_width": 4, "precision": "bfloat16"}
-    decoder = decoder_config.model_validate(fields).build(model, discretizer, discount=0.9, critic=None)
+    config = decoder_config.model_validate(fields)
+    decoder = config.build(config.planning(model), discretizer, discount=0.9, critic=None)
     context = torch.randint(BINS, (2, LAYOUT.width + LAYOUT.observation))
     plan = decoder.plan(context, torch.Generator().manual_seed(0))
     assert plan.tokens.shape == (2, 2, LAYOUT.width)

@@ -104,9 +104,7 @@ class Problem:
         """The same in float64."""
         search = copy.deepcopy(self.search)
         search.model.double()
-        for buffer in search.discretizer.buffers():
-            if buffer.is_floating_point():
-                buffer.data = buffer.double()
+        search.discretizer.double()
         return Problem(search, self.context, self.uniforms.double())
 
     def plan(self) -> Tensor:

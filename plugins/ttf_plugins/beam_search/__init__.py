@@ -34,7 +34,7 @@ class BeamSearchConfig(BeamDecoderConfig):
         """Make the planner."""
         from ttf.search import BeamDecoder
 
-        return BeamDecoder(self.planning(model), discretizer, self.settings(model, discount=discount))
+        return BeamDecoder(model, discretizer, self.settings(model, discount=discount))
 
 
 @hookimpl

@@ -62,7 +62,7 @@ class ImitationConfig(SearchDecoderConfig):
             stop=self.stop,
             count_rewards=self.count_rewards,
         )
-        return LikelihoodDecoder(self.planning(model), discretizer, settings)
+        return LikelihoodDecoder(model, discretizer, settings)
 
 
 @hookimpl

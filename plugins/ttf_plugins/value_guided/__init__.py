@@ -53,8 +53,9 @@ class ValueGuidedConfig(BeamDecoderConfig):
         from ttf.search import BeamDecoder
         from ttf_plugins.value_guided.value_guided import score_of
 
-        score = score_of(self, discretizer, critic)
-        return BeamDecoder(self.planning(model), discretizer, self.settings(model, discount=discount), score)
+        return BeamDecoder(
+            model, discretizer, self.settings(model, discount=discount), score_of(self, discretizer, critic)
+        )
 
 
 @hookimpl
