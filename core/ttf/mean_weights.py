@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, final
 
-import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 if TYPE_CHECKING:
     from ttf.interfaces.model import SequenceModel
@@ -24,9 +24,8 @@ class MeanWeights:
         self.model = copy.deepcopy(model).eval()
         self._decay = decay
 
-    @torch.no_grad()
     def update(self, model: SequenceModel, step: int) -> None:
         """Follow the weights as they are after an update, the ``step``-th."""
         decay = min(self._decay, (1 + step) / (10 + step))
-        for mean, weights in zip(self.model.parameters(), model.parameters(), strict=True):
-            mean.lerp_(weights, 1 - decay)
+        follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        follow(list(self.model.parameters()), list(model.parameters()), step)
