@@ -121,7 +121,9 @@ def _load(recipe: Recipe, run: RunDir, device: torch.device, progress: Progress)
 def _newest(run: RunDir, progress: Progress) -> Checkpoint:
     saved, problems = checkpoint.load_newest(run.checkpoints)
     if saved is None:
-        message = f"{run.path}: the run has no checkpoint; its model is not trained yet"
+        planned = "pretrained" in (run.read("run") or {})
+        why = "it planned with pretrained parts, and has no data" if planned else "its model is not trained yet"
+        message = f"{run.path}: the run has no checkpoint; {why}"
         raise CheckpointError(message)
     for problem in problems:
         progress.note(f"{problem}; the model after step {saved.step} is analysed")

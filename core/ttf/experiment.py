@@ -13,6 +13,7 @@ import torch
 from ttf import checkpoint
 from ttf.agent import PlanningPolicy
 from ttf.analyse import run_analyses
+from ttf.device import has_bfloat16
 from ttf.episodes import Rows, Windows, tokenise
 from ttf.errors import DataError
 from ttf.evaluate import evaluate
@@ -20,7 +21,17 @@ from ttf.goals import encode_goal
 from ttf.holding import HoldingPolicy
 from ttf.learn import learned_steps, learning_loops
 from ttf.planners import describe_planning, make_planners
-from ttf.prepare import Baseline, Data, describe, load_data, make_baselines, make_critic, make_environment, statistics
+from ttf.prepare import (
+    Baseline,
+    Data,
+    describe,
+    difference,
+    load_data,
+    make_baselines,
+    make_critic,
+    make_environment,
+    statistics,
+)
 from ttf.recipe import dump
 from ttf.reconstruction import reconstruction
 from ttf.results import summarise
@@ -82,6 +93,8 @@ class Experiment:
         environment = make_environment(self.recipe, data)
         if environment is not None:
             self.closing.callback(environment.close)
+            if differs := difference(data.source.environment, environment):
+                self.progress.note(differs)
             self._update(environment={"id": environment.id, "options": dict(environment.options)})
         critic = make_critic(self.recipe, data.whole)
         if critic is not None:
@@ -180,6 +193,8 @@ class Experiment:
             self._windows(data.held_out, discretizer, context, "validation") if len(data.held_out.values) else None
         )
         discretizer.to(self.device)
+        if training.precision == "bfloat16" and not has_bfloat16(self.device):
+            self.progress.note(f"{self.device.type}: bfloat16 would have to be emulated; training in float32")
         trainer = make_trainer(
             self.recipe, config, training, discretizer, windows, held_out, folder=folder, report=tell
         )

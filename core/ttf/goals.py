@@ -50,9 +50,25 @@ class GoalColumns:
         return tuple(self.seen.index(column) for column in self.config.achieved)
 
     def reached(self, episode: Episode) -> NDArray[np.float32]:
-        """The goal (G,) that an episode was right for: where it ended, or what it was told to reach."""
+        """The goal (G,) that an episode was right for: where it ended, or what it was told to reach.
+
+        Raises:
+            DataError: what it was told to reach is none, as it changes.
+        """
         last = episode.final_observation if episode.final_observation is not None else episode.observations[-1]
+        self._check_desired(episode)
         return last[self.config.achieved if self.config.learned == "achieved" else self.config.desired]
+
+    def _check_desired(self, episode: Episode) -> None:
+        """Where goals are learned from, they stay; elsewhere an environment may set another when one is reached."""
+        desired = episode.observations[:, self.config.desired]
+        changes = int((desired[1:] != desired[:-1]).any(axis=1).sum())
+        if changes > (len(desired) // 2 if self.config.learned == "achieved" else 0):
+            message = (
+                f"data.goal.desired: dimensions {self.config.desired} change {changes} times in the {len(desired)} "
+                "steps of an episode; a goal stays"
+            )
+            raise DataError(message)
 
     def wanted(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
         """What is to be reached (B, G), from observations (B, O)."""

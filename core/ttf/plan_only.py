@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -14,6 +15,7 @@ from ttf.interfaces.data import DataSource, EnvironmentSpec, Provenance
 from ttf.interrupts import handled
 from ttf.observations import ObservationRule
 from ttf.prepare import Data, take_apart
+from ttf.recipe import named
 from ttf.runs import create_run, locked
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ def run_pretrained(recipe: Recipe, pretrained: Pretrained, *, runs_dir: Path, pr
     for config in recipe.baselines:
         if config.needs_data:
             progress.note(f"baseline {config.kind!r} is left out: it needs the data")
-    smaller = recipe.model_copy(update={"baselines": kept})
+    for name in named(recipe.analyses):
+        progress.note(f"analysis {name!r} is left out: it needs the data")
+    smaller = recipe.model_copy(update={"baselines": kept, "analyses": []})
     made = pretrained.described.made
     progress.note(f"nothing is trained: {pretrained.folder} was, for {recipe.name!r}, until {made.get('finished')}")
     device = resolve_device(recipe.device)
@@ -96,7 +100,8 @@ class PlanOnly(Experiment):
         self._update(
             data=described.data,
             layout={"observation": layout.observation, "action": layout.action, "names": layout.names},
-            pretrained={"folder": self.pretrained.folder.name, **described.made},
+            pretrained={"folder": self.pretrained.folder.name, "recipe": described.recipe, **described.made},
+            command=f"ttf run recipe.yaml --pretrained-from {shlex.quote(str(self.pretrained.folder.resolve()))}",
         )
         return Data(_Described(self.pretrained), rows, rows, [], goals)
 

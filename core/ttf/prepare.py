@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ttf.component import BaselineConfig, DataConfig
     from ttf.interfaces.critic import Critic
-    from ttf.interfaces.data import DataSource, Episode
+    from ttf.interfaces.data import DataSource, EnvironmentSpec, Episode
     from ttf.interfaces.environment import Environment
     from ttf.interfaces.learner import Learner
     from ttf.interfaces.policy import Policy
@@ -132,6 +132,20 @@ def make_environment(recipe: Recipe, data: Data) -> Environment | None:
         environment.close()
         raise
     return environment
+
+
+def difference(recorded: EnvironmentSpec | None, environment: Environment) -> str | None:
+    """What differs, if anything does, between the environment of the data and the one to act in."""
+    if recorded is None:
+        return None
+    before = f"environment {environment.id!r}: the data was recorded"
+    if recorded.id != environment.id:
+        return f"{before} in {recorded.id!r}"
+    for name in sorted({*recorded.options, *environment.options}):
+        then, now = (options.get(name, "the default") for options in (recorded.options, environment.options))
+        if then != now:
+            return f"{before} with {name} {then}, not {now}"
+    return None
 
 
 def _check_environment(environment: Environment, recipe: Recipe, layout: Layout) -> None:

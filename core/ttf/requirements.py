@@ -101,11 +101,18 @@ def check_repetitions(source: Source, registry: Registry) -> None:
 
 
 def check_horizon(source: Source, recipe: Recipe) -> None:
-    """Note a horizon of several transitions for a model that is trained on single ones."""
-    decoder, model = recipe.decoder, recipe.model
-    if isinstance(decoder, SearchDecoderConfig) and model is not None and model.context == 1 and decoder.horizon > 1:
-        text = f"must be 1, as a model with model.context 1 predicts single transitions, found {decoder.horizon}"
-        source.note(source.place(("decoder", "horizon")), text, ("decoder", "horizon"))
+    """Note a horizon of several transitions for a model that is trained on single ones, or not on observations."""
+    decoder, model, training = recipe.decoder, recipe.model, recipe.training
+    if not isinstance(decoder, SearchDecoderConfig) or decoder.horizon == 1:
+        return
+    if model is not None and model.context == 1:
+        why = "a model with model.context 1 predicts single transitions"
+    elif training is not None and training.observation_weight == 0:
+        why = "observations are not learned with training.observation_weight 0"
+    else:
+        return
+    text = f"must be 1, as {why}, found {decoder.horizon}"
+    source.note(source.place(("decoder", "horizon")), text, ("decoder", "horizon"))
 
 
 def component_sections(data: object) -> Iterator[tuple[str, Keys]]:

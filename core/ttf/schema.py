@@ -88,14 +88,17 @@ def _repetition_rules(registry: Registry) -> list[Schema]:
 
 
 def _horizon_rules(registry: Registry) -> list[Schema]:
-    """A model of single transitions is for horizons of 1."""
+    """A model of single transitions, or of nothing but actions, is for horizons of 1."""
     names = [name for entry in registry.entries if _searches(entry) for name in registry.names(entry)]
     if not names:
         return []
     context = {"type": "object", "required": ["context"], "properties": {"context": {"const": 1}}}
     single = {"required": ["model"], "properties": {"model": context}}
+    weight = {"type": "object", "required": ["observation_weight"], "properties": {"observation_weight": {"const": 0}}}
+    blind = {"required": ["training"], "properties": {"training": weight}}
     near = {"properties": {"horizon": {"const": 1}}, "required": ["horizon"]}
-    return [_rule({"allOf": [single, _has_kind("decoder", names)]}, {"properties": {"decoder": near}})]
+    condition = {"allOf": [{"anyOf": [single, blind]}, _has_kind("decoder", names)]}
+    return [_rule(condition, {"properties": {"decoder": near}})]
 
 
 def _searches(entry: Entry) -> bool:

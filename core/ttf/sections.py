@@ -81,7 +81,8 @@ class TrainingConfig(Section):
     """Updates between checkpoints; the last one is always kept."""
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the forward pass; `auto` is bfloat16 on a GPU that has it, float32 elsewhere."""
+    """Arithmetic of the forward pass; weights stay float32. `bfloat16` is that where the device multiplies it itself,
+    which newer processors do, some five times as fast, and float32 elsewhere; `auto` is bfloat16 on a GPU only."""
 
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether to compile the model for training; `auto` does on a GPU. Where it cannot be compiled, a note says so and

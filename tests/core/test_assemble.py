@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from tests.core.toys import (
     CorridorData,
@@ -26,8 +27,10 @@ from ttf import checkpoint
 from ttf.assemble import run_recipe
 from ttf.component import ReporterConfig
 from ttf.errors import DataError, Interrupted, RecipeError, ResourceError
+from ttf.interfaces.data import EnvironmentSpec
 from ttf.interfaces.reporter import Reporter
 from ttf.manifest import read_manifest
+from ttf.prepare import difference
 from ttf.results import summarise
 from ttf.run_dir import RunDir, read_lines
 from ttf.runs import locked
@@ -270,6 +273,37 @@ class FailingConfig(ReporterConfig):
 
     def build(self, run: RunDir) -> Reporter:
         return FailingReporter()
+
+
+def test_a_run_that_cannot_train_in_bfloat16_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    recipe, progress = tiny_recipe(), Quiet()
+    assert recipe.training is not None
+    half = recipe.training.model_copy(update={"precision": "bfloat16"})
+    run(tmp_path, recipe.model_copy(update={"training": half}), progress=progress)
+    assert progress.notes == ["cpu: bfloat16 would have to be emulated; training in float32"]
+
+
+@pytest.mark.parametrize(
+    ("identifier", "options", "said"),
+    [
+        ("Maze-v1", {"goal": [1, 1], "far": True}, None),
+        ("Maze-v2", {"goal": [1, 1], "far": True}, "environment 'Maze-v2': the data was recorded in 'Maze-v1'"),
+        (
+            "Maze-v1",
+            {"goal": [3, 3], "far": True},
+            "environment 'Maze-v1': the data was recorded with goal [1, 1], not [3, 3]",
+        ),
+        ("Maze-v1", {"goal": [1, 1]}, "environment 'Maze-v1': the data was recorded with far True, not the default"),
+    ],
+)
+def test_another_environment_than_that_of_the_data_is_said_to_be_one(
+    identifier: str, options: dict[str, object], said: str | None
+) -> None:
+    environment = CorridorEnvironment()
+    environment.id, environment.options = identifier, options
+    assert difference(EnvironmentSpec("Maze-v1", {"goal": [1, 1], "far": True}), environment) == said
+    assert difference(None, environment) is None
 
 
 def test_a_run_whose_report_fails_is_not_finished_and_can_be_resumed(whole: RunDir, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from ttf.device import autocast, resolve_device, wanted
+from ttf.device import autocast, has_bfloat16, resolve_device, wanted
 from ttf.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -62,13 +62,27 @@ def test_a_device_that_is_not_there_is_an_error(
     assert str(error.value) == f"device {name!r} is not available; this machine has: {present}"
 
 
-def test_bfloat16_is_used_where_it_is_asked_for_or_a_gpu_has_it(machine: Callable[[int, bool], None]) -> None:
+@pytest.mark.parametrize("capability", ["avx512_bf16", "amx_bf16", "bf16", None])
+def test_bfloat16_is_used_where_it_is_asked_for_and_need_not_be_emulated(
+    capability: str | None, machine: Callable[[int, bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     cpu, one = torch.device("cpu"), torch.ones(2, 2)
     machine(0, False)
-    for precision, dtype in (("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "cpu_name": "a", capability: True})
+    there = capability is not None
+    half = torch.bfloat16 if there else torch.float32
+    for precision, dtype in (("auto", torch.float32), ("float32", torch.float32), ("bfloat16", half)):
         with autocast(precision, cpu):  # type: ignore[arg-type]
             assert (one @ one).dtype == dtype
     assert (one @ one).dtype == torch.float32
+    assert has_bfloat16(cpu) == there
+
+
+def test_a_gpu_is_asked_whether_it_has_bfloat16(machine: Callable[[int, bool], None]) -> None:
+    for count in (1, 2):  # the second kind has it
+        machine(count, False)
+        assert has_bfloat16(torch.device("cuda")) == (count > 1)
+    assert not has_bfloat16(torch.device("mps"))
 
 
 def test_compilation_is_for_gpus_unless_said_otherwise() -> None:

@@ -29,10 +29,29 @@ from ttf_plugins.quantile import QuantileConfig
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from ttf.interfaces.data import DataSource
+    from ttf.interfaces.progress import Progress
     from ttf.registry import Registry
 
 COLUMNS = GoalColumns(GoalConfig(achieved=[3, 0], desired=[1, 4]), 6)
 AIM = GoalConfig(achieved=[0], desired=[1])
+
+
+class AimedData(CorridorData):
+    """Walks whose second dimension is where they are to go."""
+
+    def build(self, *, seed: int, progress: Progress) -> DataSource:
+        source = super().build(seed=seed, progress=progress)
+        for episode in source.episodes():
+            episode.observations[:, 1] = 0
+        return source
+
+
+def with_a_goal(observations: NDArray[np.float32]) -> NDArray[np.float32]:
+    observations[:, COLUMNS.config.desired] = observations[0, COLUMNS.config.desired]
+    return observations
 
 
 def test_the_goal_is_taken_out_of_the_observation_and_what_it_is_about_is_found_in_the_rest() -> None:
@@ -47,6 +66,7 @@ def test_the_goal_is_taken_out_of_the_observation_and_what_it_is_about_is_found_
 @pytest.mark.parametrize("final", [True, False])
 def test_an_episode_comes_to_what_was_seen_last_unless_it_was_told_where_to_go(final: bool) -> None:
     seen = np.arange(24, dtype=np.float32).reshape(4, 6)
+    seen[:, COLUMNS.config.desired] = [19, 22]
     last = np.arange(100, 106, dtype=np.float32)
     episode = Episode(seen, seen[:, :1], seen[:, 0], terminated=True, final_observation=last if final else None)
     assert COLUMNS.reached(episode).tolist() == ([103, 100] if final else [21, 18])
@@ -74,6 +94,22 @@ def test_data_without_the_goals_dimensions_is_refused_before_anything_is_trained
     assert str(error.value) == "data.goal.desired: 2 is out of range; an observation has 2 dimensions"
 
 
+@pytest.mark.parametrize(("learned", "changes"), [("achieved", 3), ("desired", 1)])
+def test_a_goal_that_does_not_stay_is_none(learned: str, changes: int) -> None:
+    columns = GoalColumns(COLUMNS.config.model_copy(update={"learned": learned}), 6)
+    seen = with_a_goal(np.zeros((4, 6), dtype=np.float32))
+
+    def reached(count: int) -> NDArray[np.float32]:
+        seen[:, 4] = np.minimum(np.arange(4), count)
+        return columns.reached(Episode(seen, seen[:, :1], seen[:, 0], terminated=True))
+
+    reached(changes - 1)
+    with pytest.raises(DataError) as error:
+        reached(changes)
+    times = f"change {changes} times in the 4 steps of an episode; a goal stays"
+    assert str(error.value) == f"data.goal.desired: dimensions [1, 4] {times}"
+
+
 def test_goals_have_the_bins_of_the_columns_that_they_are_about() -> None:
     rows = corridor_rows()
     discretizer = fitted(rows, 12)
@@ -93,7 +129,7 @@ def test_rows_are_those_of_observations_without_the_goal_and_goals_those_that_ep
     random = np.random.default_rng(0)
     episodes = [
         Episode(
-            random.normal(size=(length, 6)).astype(np.float32),
+            with_a_goal(random.normal(size=(length, 6)).astype(np.float32)),
             random.normal(size=(length, 1)).astype(np.float32),
             random.normal(size=length).astype(np.float32),
             terminated=False,
@@ -110,7 +146,7 @@ def test_rows_are_those_of_observations_without_the_goal_and_goals_those_that_ep
 
 
 def test_the_environment_has_the_goal_that_the_transitions_have_not() -> None:
-    recipe = tiny_recipe(data=CorridorData(goal=AIM))
+    recipe = tiny_recipe(data=AimedData(goal=AIM))
     data = load_data(recipe, Quiet())
     assert (data.rows.layout, data.whole) == (Layout(1, 1, (0,)), Layout(2, 1))
     environment = make_environment(recipe, data)
@@ -124,7 +160,7 @@ def test_the_environment_has_the_goal_that_the_transitions_have_not() -> None:
 def test_a_model_that_has_learned_to_do_without_its_goal_is_evaluated_without_it_too(
     dropout: float, names: list[str]
 ) -> None:
-    recipe = tiny_recipe(data=CorridorData(goal=AIM.model_copy(update={"dropout": dropout})))
+    recipe = tiny_recipe(data=AimedData(goal=AIM.model_copy(update={"dropout": dropout})))
     data = load_data(recipe, Quiet())
     discretizer = QuantileConfig(bins=12).build(data.rows.layout)
     discretizer.fit(torch.from_numpy(data.rows.values))
@@ -146,7 +182,7 @@ def test_a_decoder_without_memory_makes_planners_without_a_past(memory: bool, pa
 
 
 def test_a_run_has_the_planner_with_and_without_its_goal_and_whole_plans(tmp_path: Path) -> None:
-    recipe = tiny_recipe(data=CorridorData(goal=AIM, reward_scale=0.0))
+    recipe = tiny_recipe(data=AimedData(goal=AIM, reward_scale=0.0))
     run = run_recipe(recipe, runs_dir=tmp_path, resume=False, progress=Quiet())
     names = [row["policy"] for row in run.read("result")["policies"]]
     assert names == ["beam_search", "beam_search without goal", "homing"]
@@ -165,7 +201,7 @@ def test_a_run_has_the_planner_with_and_without_its_goal_and_whole_plans(tmp_pat
 
 
 def test_a_critic_and_a_goal_are_refused_together() -> None:
-    recipe = tiny_recipe(data=CorridorData(goal=AIM), critic=IQLConfig())
+    recipe = tiny_recipe(data=AimedData(goal=AIM), critic=IQLConfig())
     with pytest.raises(RecipeError) as error:
         make_critic(recipe, Layout(1, 1, (0,)))
     assert str(error.value) == (

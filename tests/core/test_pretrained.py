@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.core.toys import CorridorData, Quiet, tiny_recipe
 
+from ttf.analyse import analyse
 from ttf.assemble import run_recipe
 from ttf.cli.edge import run_cli
 from ttf.cli.shipped import shipped_recipe
@@ -19,8 +21,11 @@ from ttf.plan_only import run_pretrained
 from ttf.pretrained import Pretrained, export
 from ttf.run_dir import RunDir, read_lines
 from ttf_plugins.bc import BehaviourCloningConfig
+from ttf_plugins.discretizer import DiscretizerAnalysisConfig
 from ttf_plugins.gpt import GPTConfig
+from ttf_plugins.html import HtmlConfig
 from ttf_plugins.iql import IQLConfig
+from ttf_plugins.jsonl import JsonLinesConfig
 from ttf_plugins.value_guided import ValueGuidedConfig
 
 if TYPE_CHECKING:
@@ -68,12 +73,24 @@ def test_pretrained_parts_plan_as_the_run_did_and_need_no_data(
     assert any(note.startswith(f"nothing is trained: {parts} was, for 'tiny', until 20") for note in progress.notes)
 
 
-def test_baselines_that_need_data_are_left_out_and_said_to_be(parts: Path, tmp_path: Path) -> None:
+def test_what_needs_data_is_left_out_and_said_to_be(parts: Path, tmp_path: Path) -> None:
     progress = Quiet()
-    recipe = GUIDED.model_copy(update={"baselines": [*GUIDED.baselines, BehaviourCloningConfig()]})
-    run = again(parts, tmp_path, recipe, progress)
+    more = {"baselines": [*GUIDED.baselines, BehaviourCloningConfig()], "analyses": [DiscretizerAnalysisConfig()]}
+    run = again(parts, tmp_path, GUIDED.model_copy(update=more), progress)
     assert [row["policy"] for row in run.read("result")["policies"]] == ["value_guided", "homing"]
     assert "baseline 'bc' is left out: it needs the data" in progress.notes
+    assert "analysis 'discretizer' is left out: it needs the data" in progress.notes
+    with pytest.raises(CheckpointError, match=r"it planned with pretrained parts, and has no data$"):
+        analyse(run, GUIDED, {"discretizer": DiscretizerAnalysisConfig()}, Quiet())
+
+
+def test_the_report_says_that_nothing_was_trained_and_how_to_plan_again(parts: Path, tmp_path: Path) -> None:
+    recipe = GUIDED.model_copy(update={"reporters": [JsonLinesConfig(), HtmlConfig()]})
+    run = again(parts, tmp_path, recipe)
+    page = " ".join(html.unescape(run.report.read_text()).split())
+    assert f"read from <code>{parts.name}</code>, trained until 20" in page
+    assert "was trained for" not in page
+    assert f"<code>ttf run recipe.yaml --pretrained-from {parts}</code>" in page
 
 
 @pytest.mark.parametrize(

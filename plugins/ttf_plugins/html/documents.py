@@ -175,6 +175,18 @@ class Git(Document):
     dirty: bool = False
 
 
+class PretrainedInfo(Document):
+    """Where the parts come from that a run planned with and has not trained."""
+
+    folder: str
+    recipe: str | None = None
+    finished: str | None = None
+    seed: int | None = None
+    git: Git | None = None
+    machine: dict[str, Any] = {}
+    timings: dict[str, float] = {}
+
+
 class RunInfo(Document):
     """What was run, with what, and where."""
 
@@ -190,4 +202,5 @@ class RunInfo(Document):
     data: DataInfo | None = None
     layout: LayoutInfo | None = None
     model: ModelInfo | None = None
+    pretrained: PretrainedInfo | None = None
     timings: dict[str, float] = {}
