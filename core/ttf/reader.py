@@ -109,6 +109,7 @@ class Reader:
         self._capacity = min(settings.limit, self._common + settings.horizon * model.layout.width)
         self._first = 0  # the first token shown to the model
         self._state: State | None = None
+        self._selected: Tensor | None = None  # rows (B, K) that the state is still to go on with
         self._logits: Tensor | None = None
 
     def logits(self) -> Tensor:
@@ -167,13 +168,25 @@ class Reader:
         """Let every context's rows stand ``copies`` times, one after the other; their flat rows (B * K * copies,)."""
         if copies == 1:
             return torch.arange(len(self.tokens), device=self.tokens.device)
+        self._settle()
         self._state = self._state.repeat(copies) if self._state is not None else None
         return self._choose(repeated(self.rows, copies, self._contexts, self.tokens.device))
 
     def select(self, rows: Tensor) -> Tensor:
-        """Go on with rows (B, K') of each context; their flat rows (B * K',)."""
-        self._state = self._state.select(rows) if self._state is not None else None
+        """Go on with rows (B, K') of each context; their flat rows (B * K',).
+
+        The state follows when it is read next, if it ever is: after the last transition nothing is read, and where the
+        window moves a new state is begun.
+        """
+        self._settle()
+        self._selected = rows
         return self._choose(rows)
+
+    def _settle(self) -> None:
+        """Let the state go on with the rows that were selected."""
+        if self._selected is not None and self._state is not None:
+            self._state = self._state.select(self._selected)
+        self._selected = None
 
     def _choose(self, rows: Tensor) -> Tensor:
         flat = flattened(rows, self.rows)
@@ -192,7 +205,8 @@ class Reader:
         """The state, begun anew from position 0 where the window has moved."""
         first = self._model.layout.dropped(self.tokens.shape[1], self._limit)
         if self._state is None or first != self._first:
-            self._first, self._state = first, self._begun(first)
+            self._first, self._state, self._selected = first, self._begun(first), None
+        self._settle()
         return self._state
 
     def _begun(self, first: int) -> State:

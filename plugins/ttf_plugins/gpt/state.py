@@ -119,8 +119,8 @@ class GPTState(State):
             end = filled + segment.filled
             pairs = zip((*joined.keys, *joined.values), (*segment.keys, *segment.values), strict=True)
             for new, old in pairs:
-                chosen = old.flatten(0, 1)[:, :, : segment.filled].index_select(0, stored)
-                new.flatten(0, 1)[:, :, filled:end] = chosen
+                there = new.flatten(0, 1)[:, :, filled:end]
+                torch.index_select(old.flatten(0, 1)[:, :, : segment.filled], 0, stored, out=there)
             filled = end
         return replace(state, segments=(*kept, replace(joined, filled=filled)))
 
