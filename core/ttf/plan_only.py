@@ -14,6 +14,7 @@ from ttf.interfaces.data import DataSource, EnvironmentSpec, Provenance
 from ttf.interrupts import handled
 from ttf.observations import ObservationRule
 from ttf.prepare import Data, take_apart
+from ttf.recipe import named
 from ttf.runs import create_run, locked
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def run_pretrained(recipe: Recipe, pretrained: Pretrained, *, runs_dir: Path, pr
     for config in recipe.baselines:
         if config.needs_data:
             progress.note(f"baseline {config.kind!r} is left out: it needs the data")
-    smaller = recipe.model_copy(update={"baselines": kept})
+    for name in named(recipe.analyses):
+        progress.note(f"analysis {name!r} is left out: it needs the data")
+    smaller = recipe.model_copy(update={"baselines": kept, "analyses": []})
     made = pretrained.described.made
     progress.note(f"nothing is trained: {pretrained.folder} was, for {recipe.name!r}, until {made.get('finished')}")
     device = resolve_device(recipe.device)

@@ -19,6 +19,7 @@ from ttf.plan_only import run_pretrained
 from ttf.pretrained import Pretrained, export
 from ttf.run_dir import RunDir, read_lines
 from ttf_plugins.bc import BehaviourCloningConfig
+from ttf_plugins.discretizer import DiscretizerAnalysisConfig
 from ttf_plugins.gpt import GPTConfig
 from ttf_plugins.iql import IQLConfig
 from ttf_plugins.value_guided import ValueGuidedConfig
@@ -68,12 +69,14 @@ def test_pretrained_parts_plan_as_the_run_did_and_need_no_data(
     assert any(note.startswith(f"nothing is trained: {parts} was, for 'tiny', until 20") for note in progress.notes)
 
 
-def test_baselines_that_need_data_are_left_out_and_said_to_be(parts: Path, tmp_path: Path) -> None:
+def test_what_needs_data_is_left_out_and_said_to_be(parts: Path, tmp_path: Path) -> None:
     progress = Quiet()
-    recipe = GUIDED.model_copy(update={"baselines": [*GUIDED.baselines, BehaviourCloningConfig()]})
+    more = {"baselines": [*GUIDED.baselines, BehaviourCloningConfig()], "analyses": [DiscretizerAnalysisConfig()]}
+    recipe = GUIDED.model_copy(update=more)
     run = again(parts, tmp_path, recipe, progress)
     assert [row["policy"] for row in run.read("result")["policies"]] == ["value_guided", "homing"]
-    assert "baseline 'bc' is left out: it needs the data" in progress.notes
+    for what in ("baseline 'bc'", "analysis 'discretizer'"):
+        assert f"{what} is left out: it needs the data" in progress.notes
 
 
 @pytest.mark.parametrize(
