@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 import torch
 from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
-from ttf.errors import DataError, RecipeError
+from ttf.errors import DataError
 from ttf.findings import Axis, Findings, Map, MapFigure, Table
 from ttf.goals import encode_goal
 from ttf.interfaces.analysis import Analysis
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 WINDOWS_AT_ONCE = 16
 
+FEWEST = 2
+"""Transitions of a window: the one that is predicted, and one before."""
+
 STRIATED = 3.0
 """Times its even share that the predicted column must get in past transitions for a head to be called striated."""
 
@@ -40,27 +43,42 @@ class AttentionAnalysis(Analysis):
     def __init__(self, config: AttentionConfig) -> None:
         self.config = config
 
-    def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:  # noqa: ARG002  (nothing is random)
-        """Average the maps of windows.
+    def check(self, subject: Subject) -> str | None:
+        """Ask whether the model looks at transitions before.
 
         Raises:
             DataError: no episode is long enough.
-            RecipeError: the model has no attention.
         """
+        model = subject.model
+        assert model is not None  # noqa: S101  (required)
+        if not isinstance(model, HasAttention):
+            return f"the model ({type(model).__name__}) has no attention; a gpt has"
+        if model.context < FEWEST:
+            return f"a model of single transitions looks at none before; model.context {FEWEST}"
+        _starts(subject, self._count(model))
+        return None
+
+    def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:  # noqa: ARG002  (nothing is random)
+        """Average the maps of windows."""
         model, discretizer = subject.model, subject.discretizer
         assert model is not None  # noqa: S101  (required)
         assert discretizer is not None  # noqa: S101  (a model requires one)
-        if not isinstance(model, HasAttention):
-            message = f"attention: the model, a {type(model).__name__}, has none; a gpt has"
-            raise RecipeError(message)
-        count = min(self.config.transitions, model.context)
+        count = self._count(model)
         tokens, goals = _windows(subject, discretizer, count, self.config.windows)
         weights = _averaged(model, tokens, goals, progress)
         return _findings(weights, model.layout, count, subject, len(tokens))
 
+    def _count(self, model: SequenceModel) -> int:
+        """Transitions of a window."""
+        return min(self.config.transitions, model.context)
 
-def _windows(subject: Subject, discretizer: Discretizer, count: int, wanted: int) -> tuple[Tensor, Tensor]:
-    """Tokens (S, L) of windows of ``count`` transitions, evenly spread over all there are, and goals (S, G)."""
+
+def _starts(subject: Subject, count: int) -> Tensor:
+    """The rows from which windows of ``count`` transitions lie within one episode.
+
+    Raises:
+        DataError: there are none.
+    """
     rows, stride = subject.unseen, subject.data.stride
     possible = torch.from_numpy(rows.starts(count, stride))
     if len(possible) == 0:
@@ -69,16 +87,22 @@ def _windows(subject: Subject, discretizer: Discretizer, count: int, wanted: int
             f"steps, the longest of the {subject.unseen_name} has {int(rows.lengths.max())}; lower transitions"
         )
         raise DataError(message)
+    return possible
+
+
+def _windows(subject: Subject, discretizer: Discretizer, count: int, wanted: int) -> tuple[Tensor, Tensor]:
+    """Tokens (S, L) of windows of ``count`` transitions, evenly spread over all there are, and goals (S, G)."""
+    rows, possible = subject.unseen, _starts(subject, count)
     wanted = min(wanted, len(possible))
     chosen = possible[torch.arange(wanted) * len(possible) // wanted].numpy()
-    values = torch.from_numpy(rows.sequences(chosen, count, stride)).to(subject.device)
+    values = torch.from_numpy(rows.sequences(chosen, count, subject.data.stride)).to(subject.device)
     goals = torch.from_numpy(rows.goals[rows.episode(chosen)]).to(subject.device)
     return discretizer.encode(values).flatten(1)[:, :-1], encode_goal(discretizer, goals)
 
 
 def _averaged(model: SequenceModel, tokens: Tensor, goals: Tensor, progress: Progress) -> Tensor:
     """Mean weights (layers, heads, D, G + L) of the predictions of the last transition."""
-    assert isinstance(model, HasAttention)  # noqa: S101  (the caller checks)
+    assert isinstance(model, HasAttention)  # noqa: S101  (checked before)
     total = torch.zeros(())
     with progress.task("attention", len(tokens), unit="windows") as task:
         for some, aims in zip(torch.split(tokens, WINDOWS_AT_ONCE), torch.split(goals, WINDOWS_AT_ONCE), strict=True):

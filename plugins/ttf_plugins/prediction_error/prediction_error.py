@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from ttf.findings import Findings
     from ttf.interfaces.analysis import Subject
+    from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.model import SequenceModel
     from ttf.interfaces.progress import Progress
     from ttf_plugins.prediction_error import PredictionErrorConfig
     from ttf_plugins.prediction_error.question import Answer, Question
@@ -31,26 +33,26 @@ class PredictionError(Analysis):
     def __init__(self, config: PredictionErrorConfig) -> None:
         self.config = config
 
-    def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:
-        """Predict, and measure errors and likelihoods.
+    def check(self, subject: Subject) -> str | None:
+        """Ask whether there is anything to predict, and nothing that tells it.
 
         Raises:
-            DataError: no episode is long enough, recorded subgoals would tell what is to be predicted, or the model
-                knows single transitions only.
+            DataError: no episode is long enough, or recorded subgoals would tell what is to be predicted.
         """
         if subject.training.layout.subgoal:
             message = (
                 "analysis 'prediction_error': subgoals tell the future that it asks for; train without data.subgoal"
             )
             raise DataError(message)
-        model, discretizer = subject.model, subject.discretizer
-        assert model is not None  # noqa: S101  (required)
-        assert discretizer is not None  # noqa: S101  (a model requires one)
+        model, discretizer = _parts(subject)
         if model.context < MARKOVIAN:
-            message = (
-                "analysis 'prediction_error': a model of single transitions predicts no later ones; model.context 2"
-            )
-            raise DataError(message)
+            return f"a model of single transitions predicts no later ones; model.context {MARKOVIAN}"
+        ask(subject, self.config, discretizer, history=model.context - 1)
+        return None
+
+    def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:
+        """Predict, and measure errors and likelihoods."""
+        model, discretizer = _parts(subject)
         question = ask(subject, self.config, discretizer, history=model.context - 1)
         name = type(model).__name__
         main = SequencePredictor(model, discretizer, model.context).predict(question, seed, progress)
@@ -74,3 +76,10 @@ class PredictionError(Analysis):
             name: EnsemblePredictor(ensemble, limits, actions).predict(question, seed, progress)
             for name, limits in ranges.items()
         }
+
+
+def _parts(subject: Subject) -> tuple[SequenceModel, Discretizer]:
+    """The model and the discretizer, which are required."""
+    assert subject.model is not None  # noqa: S101
+    assert subject.discretizer is not None  # noqa: S101  (a model requires one)
+    return subject.model, subject.discretizer

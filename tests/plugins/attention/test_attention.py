@@ -11,7 +11,7 @@ from tests.core.toys import CorridorData, Quiet, corridor_rows, fitted
 from torch import Tensor, nn
 
 from ttf.episodes import Rows
-from ttf.errors import DataError, RecipeError
+from ttf.errors import DataError
 from ttf.interfaces.analysis import Subject
 from ttf.interfaces.model import HasAttention
 from ttf.layout import Layout
@@ -61,7 +61,9 @@ def subject(model: object, *, held_out: Rows = HELD_OUT, stride: int = 1) -> Sub
 
 
 def find(about: Subject, **fields: Any) -> Findings:  # noqa: ANN401
-    return AttentionConfig(**fields).build().run(about, seed=0, progress=Quiet())
+    analysis = AttentionConfig(**fields).build()
+    assert analysis.check(about) is None
+    return analysis.run(about, seed=0, progress=Quiet())
 
 
 def built(config: ModelConfig) -> SequenceModel:
@@ -139,17 +141,27 @@ def test_shares_say_where_attention_goes(
     assert ("2 give the column that they predict more than 3 times its even share" in found.text) == striped
 
 
-def test_a_model_without_attention_says_so() -> None:
-    with pytest.raises(RecipeError) as error:
-        find(subject(built(LSTMConfig(layers=1, width=8, context=3))))
-    assert str(error.value) == "attention: the model, a LSTM, has none; a gpt has"
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (LSTMConfig(layers=1, width=8, context=3), "the model (LSTM) has no attention; a gpt has"),
+        (
+            GPTConfig(layers=1, heads=1, width=8, context=1),
+            "a model of single transitions looks at none before; model.context 2",
+        ),
+    ],
+)
+def test_a_model_that_looks_at_nothing_before_is_not_asked(config: ModelConfig, reason: str) -> None:
+    assert AttentionConfig().build().check(subject(built(config))) == reason
 
 
 def test_episodes_that_are_too_short_are_named_in_a_line() -> None:
     short = HELD_OUT.select(np.flatnonzero(HELD_OUT.lengths < 8))
     longest = int(short.lengths.max())
     with pytest.raises(DataError) as error:
-        find(subject(Looking(TRAINING.layout, 5, {}, striped=False), held_out=short, stride=3))
+        AttentionConfig().build().check(
+            subject(Looking(TRAINING.layout, 5, {}, striped=False), held_out=short, stride=3)
+        )
     assert str(error.value) == (
         "attention: no episode is long enough: 5 transitions need 13 recorded steps, the longest of the held-out "
         f"episodes has {longest}; lower transitions"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.plugins.prediction_error.worlds import LAYOUT, KnowingModel, fitted, 
 
 from ttf.errors import DataError
 from ttf.findings import Estimate, Findings
+from ttf.layout import Layout
 from ttf.testing import check_analysis
 from ttf_plugins.prediction_error import PredictionErrorConfig
 from ttf_plugins.prediction_error.question import ask
@@ -31,7 +33,16 @@ def test_the_contract_of_analyses_is_kept(fields: dict[str, Any]) -> None:
 
 def run(about: Subject | None = None, **fields: Any) -> Findings:  # noqa: ANN401
     about = about or subject(TRAINING, HELD_OUT, KnowingModel(context=3))
-    return PredictionErrorConfig(**(SMALL | fields)).build().run(about, seed=0, progress=Quiet())
+    analysis = PredictionErrorConfig(**(SMALL | fields)).build()
+    assert analysis.check(about) is None
+    return analysis.run(about, seed=0, progress=Quiet())
+
+
+def refused(about: Subject, **fields: Any) -> str:  # noqa: ANN401
+    """What is said of a subject that cannot answer, before it is asked."""
+    with pytest.raises(DataError) as error:
+        PredictionErrorConfig(**(SMALL | fields)).build().check(about)
+    return str(error.value)
 
 
 def test_model_markovian_variant_and_ensemble_stand_beside_one_another() -> None:
@@ -130,9 +141,7 @@ def test_constant_dimensions_count_nowhere() -> None:
 
 @pytest.mark.parametrize(("stride", "needed"), [(1, 33), (2, 65)])
 def test_episodes_that_are_too_short_are_named_in_a_line(stride: int, needed: int) -> None:
-    with pytest.raises(DataError) as error:
-        run(subject(TRAINING, HELD_OUT, KnowingModel(context=3), stride=stride), steps=30)
-    assert str(error.value) == (
+    assert refused(subject(TRAINING, HELD_OUT, KnowingModel(context=3), stride=stride), steps=30) == (
         "prediction_error: no episode is long enough: 2 transitions of history, a start and 30 steps need "
         f"{needed} recorded steps, the longest of the held-out episodes has 25; lower steps"
     )
@@ -142,8 +151,21 @@ def test_a_state_that_never_changes_is_named_in_a_line() -> None:
     still = TRAINING.values.copy()
     still[:, :2] = 3
     about = type(TRAINING)(LAYOUT, still, TRAINING.lengths, TRAINING.terminated, TRAINING.goals)
-    with pytest.raises(DataError) as error:
-        run(subject(about, HELD_OUT, KnowingModel(context=3)))
-    assert str(error.value) == (
+    assert refused(subject(about, HELD_OUT, KnowingModel(context=3))) == (
         "prediction_error: every dimension of the state is constant in the training data: nothing to predict"
+    )
+
+
+def test_subgoals_are_refused_as_they_tell_what_is_to_come() -> None:
+    about = subject(TRAINING, HELD_OUT, KnowingModel(context=3))
+    layout = Layout(LAYOUT.observation, LAYOUT.action, subgoal_columns=(0,))
+    assert refused(replace(about, training=replace(TRAINING, layout=layout))) == (
+        "analysis 'prediction_error': subgoals tell the future that it asks for; train without data.subgoal"
+    )
+
+
+def test_a_model_of_single_transitions_is_not_asked() -> None:
+    about = subject(TRAINING, HELD_OUT, KnowingModel(context=1))
+    assert PredictionErrorConfig().build().check(about) == (
+        "a model of single transitions predicts no later ones; model.context 2"
     )
