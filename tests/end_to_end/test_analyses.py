@@ -26,7 +26,7 @@ analyses:
   - {kind: attention, transitions: 3, windows: 8}
   - {kind: discretizer}
 """
-TITLES = ["Where the model looks", "What discretizing loses", "How far ahead the model predicts"]
+TITLES = ["Where the model looks", "What discretizing loses", "How far ahead the model predicts: recorded actions"]
 
 
 @pytest.fixture

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from ttf.findings import Findings
     from ttf.interfaces.analysis import Subject
-    from ttf.interfaces.discretizer import Discretizer
-    from ttf.interfaces.model import SequenceModel
     from ttf.interfaces.progress import Progress
     from ttf_plugins.prediction_error import PredictionErrorConfig
     from ttf_plugins.prediction_error.question import Answer, Question
@@ -37,23 +35,32 @@ class PredictionError(Analysis):
         """Ask whether there is anything to predict, and nothing that tells it.
 
         Raises:
-            DataError: no episode is long enough, or recorded subgoals would tell what is to be predicted.
+            DataError: no episode is long enough, or goals or subgoals would tell what is to be predicted.
         """
+        model, goal = subject.model, subject.data.goal
+        assert model is not None  # noqa: S101  (required)
         if subject.training.layout.subgoal:
             message = (
                 "analysis 'prediction_error': subgoals tell the future that it asks for; train without data.subgoal"
             )
             raise DataError(message)
-        model, discretizer = _parts(subject)
+        if goal is not None and goal.dropout == 0:
+            message = (
+                "analysis 'prediction_error': goals tell the future that it asks for, and this model is never without; "
+                "data.goal.dropout above 0 trains one that can be"
+            )
+            raise DataError(message)
         if model.context < MARKOVIAN:
             return f"a model of single transitions predicts no later ones; model.context {MARKOVIAN}"
-        ask(subject, self.config, discretizer, history=model.context - 1)
+        ask(subject, self.config, history=model.context - 1)
         return None
 
     def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:
         """Predict, and measure errors and likelihoods."""
-        model, discretizer = _parts(subject)
-        question = ask(subject, self.config, discretizer, history=model.context - 1)
+        model, discretizer = subject.model, subject.discretizer
+        assert model is not None  # noqa: S101  (required)
+        assert discretizer is not None  # noqa: S101  (a model requires one)
+        question = ask(subject, self.config, history=model.context - 1)
         name = type(model).__name__
         main = SequencePredictor(model, discretizer, model.context).predict(question, seed, progress)
         answers = {name: main}
@@ -76,10 +83,3 @@ class PredictionError(Analysis):
             name: EnsemblePredictor(ensemble, limits, actions).predict(question, seed, progress)
             for name, limits in ranges.items()
         }
-
-
-def _parts(subject: Subject) -> tuple[SequenceModel, Discretizer]:
-    """The model and the discretizer, which are required."""
-    assert subject.model is not None  # noqa: S101
-    assert subject.discretizer is not None  # noqa: S101  (a model requires one)
-    return subject.model, subject.discretizer
