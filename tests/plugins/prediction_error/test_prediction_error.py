@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -226,7 +227,8 @@ def told_of_goals(goals: NDArray[np.float32], dropout: float) -> Subject:
     torch.manual_seed(0)
     model = GPTConfig(layers=1, heads=1, width=8, context=3).build(layout, BINS).eval()
     for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.4).requires_grad_(requires_grad=False)
+        nn.init.normal_(parameter, std=0.4)
+    model.requires_grad_(requires_grad=False)
     about = subject(replace(TRAINING, layout=layout, goals=goals), None, model)
     goal = GoalConfig(achieved=[0], desired=[2], dropout=dropout)
     return replace(about, data=WorldData(goal=goal), discretizer=fitted(layout))
@@ -253,7 +255,7 @@ def test_dimensions_that_the_data_leaves_out_are_neither_shown_nor_asked_for() -
         recipe = tiny_recipe(data=CorridorConfig(observation_dims=dims))
         data = load_data(recipe, Quiet())
         discretizer = fitted_ranks(data.rows)
-        model = made(lambda rows=data.rows: BagConfig(context=3).build(rows.layout, 12))
+        model = made(partial(BagConfig(context=3).build, data.rows.layout, 12))
         subjects.append(make_subject(recipe, data, discretizer, model, torch.device("cpu")))
     whole, half = (ask(about, PredictionErrorConfig(steps=3), 2) for about in subjects)
     assert whole.layout.observation == 2
