@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -101,9 +101,12 @@ def ask(
     """Run every analysis that has not been run on the model after ``step`` updates, and store what it finds."""
     for name, config in analyses.items():
         key = analysis_hash(recipe, config, step)
-        if (run.read(run.analysis(name)) or {}).get("key") == key:
+        before = run.read(run.analysis(name))
+        if before is not None and before.get("key") == key:
             progress.note(f"analysis {name!r} is there already; what is removed from {run.analyses} is run again")
             continue
+        if before is not None:
+            progress.note(f"analysis {name!r}: its answer to {_asked(before, config)} will be replaced")
         started = time.perf_counter()
         findings = config.build().run(subject, seed=stream(recipe.seed, f"analysis {name}"), progress=progress)
         document = {
@@ -115,6 +118,13 @@ def ask(
             "findings": findings.as_json(),
         }
         run.write_analysis(name, document)
+
+
+def _asked(before: Mapping[str, Any], config: AnalysisConfig) -> str:
+    """What was asked otherwise when the document before was written."""
+    now = config.model_dump(mode="json")
+    others = [f"{name}: {value}" for name, value in before.get("config", {}).items() if value != now.get(name)]
+    return ", ".join(others) or "another model"
 
 
 def make_subject(

@@ -172,7 +172,11 @@ def test_what_is_there_is_not_asked_again_unless_it_would_be_asked_differently(t
         f"analysis '{name}' is there already; what is removed from {one.analyses} is run again"
         for name in ("weighing", "weighing 2")
     ]
-    assert asked(one, recipe_with(WeighingConfig(number=1), WeighingConfig(number=3))) == [3]
+    assert asked(one, recipe_with(WeighingConfig(number=1), WeighingConfig(number=3)), progress) == [3]
+    assert progress.notes[-1] == "analysis 'weighing 2': its answer to number: 2 will be replaced"
+    one.write("analyses/weighing-2", one.read("analyses/weighing-2") | {"key": "of another model"})
+    assert asked(one, recipe_with(WeighingConfig(number=1), WeighingConfig(number=3)), progress) == [3]
+    assert progress.notes[-1] == "analysis 'weighing 2': its answer to another model will be replaced"
     (one.analyses / "weighing.json").unlink()
     assert asked(one, recipe_with(WeighingConfig(number=1))) == [1]
 
