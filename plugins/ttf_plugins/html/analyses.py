@@ -209,8 +209,9 @@ def _label(grid: NDArray[np.object_], wanted: MapFigure) -> None:
 
 def _label_parts(axes: Axes, axis: Axis) -> None:
     """Names of parts between the map and the names of the groups, with a short line wherever a part ends."""
-    axes.set_xticks(_middles(axis.parts), axis.part_names, fontsize=5, minor=True)
-    axes.xaxis.remove_overlapping_locs = False
+    axes.xaxis.remove_overlapping_locs = False  # a part may lie in the middle of its group
+    axes.set_xticks(_middles(axis.parts), axis.part_names, minor=True)
+    axes.tick_params(axis="x", which="minor", labelsize=5)
     axes.tick_params(axis="x", which="major", pad=10)
     ends = np.cumsum(axis.parts)[:-1] - 0.5
     axes.vlines(ends, -0.015, 0, color=GREY, linewidth=0.5, transform=axes.get_xaxis_transform(), clip_on=False)
