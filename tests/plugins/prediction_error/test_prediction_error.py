@@ -236,6 +236,9 @@ def told_of_goals(goals: NDArray[np.float32], dropout: float) -> Subject:
 
 def test_goals_are_hidden_from_the_model_as_they_tell_what_is_to_come() -> None:
     near, far = (np.full((20, 1), goal, np.float32) for goal in (0, BINS - 1))
+    model, tokens = told_of_goals(near, dropout=0.1).model, torch.zeros(1, 4, dtype=torch.int64)
+    assert model is not None
+    assert not model(tokens, torch.tensor([[0]])).equal(model(tokens, torch.tensor([[BINS - 1]])))
     found = [run(told_of_goals(goals, dropout=0.1), members=0) for goals in (near, far)]
     assert found[0] == found[1]
     assert "Goals, which tell how an episode goes on, are hidden from the model." in found[0].text
