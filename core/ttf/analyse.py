@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ttf.checkpoint import Checkpoint
-    from ttf.component import AnalysisConfig
+    from ttf.component import AnalysisConfig, ModelConfig
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.model import SequenceModel
     from ttf.interfaces.progress import Progress
@@ -31,26 +31,48 @@ if TYPE_CHECKING:
     from ttf.run_dir import RunDir
 
 
+def askable(
+    recipe: Recipe, data: Data, discretizer: Discretizer | None, progress: Progress
+) -> dict[str, AnalysisConfig]:
+    """The recipe's analyses by name, asked for before anything is trained, without those that its model is no kind for.
+
+    Raises:
+        DataError: the data cannot answer one.
+        RecipeError: another section of the recipe does not fit one.
+    """
+    analyses = named(recipe.analyses)
+    if not analyses:
+        return {}
+    model = None
+    if discretizer is not None and recipe.model is not None:
+        model = _untrained(recipe.model, discretizer, recipe.seed)
+    reasons = _refusals(analyses, make_subject(recipe, data, discretizer, model, torch.device("cpu")))
+    for name, reason in reasons.items():
+        progress.note(f"analysis {name!r} is left out: {reason}")
+    return {name: config for name, config in analyses.items() if name not in reasons}
+
+
 def run_analyses(
     recipe: Recipe,
     run: RunDir,
     data: Data,
     discretizer: Discretizer | None,
     model: SequenceModel | None,
+    analyses: Mapping[str, AnalysisConfig],
     progress: Progress,
 ) -> None:
-    """Run the recipe's analyses on what it has just trained; those that are there already are left as they are."""
+    """Run a recipe's analyses on what it has just trained; those that are there already are left as they are."""
     device = resolve_device(recipe.device)
     subject = make_subject(recipe, data, discretizer, model, device)
     step = recipe.training.steps if recipe.training else 0
-    ask(recipe, run, subject, step, named(recipe.analyses), progress)
+    ask(recipe, run, subject, step, analyses, progress)
 
 
 def analyse(run: RunDir, recipe: Recipe, analyses: Mapping[str, AnalysisConfig], progress: Progress) -> None:
     """Run analyses by name on a run folder.
 
     Raises:
-        RecipeError: the run lacks a part that an analysis needs.
+        RecipeError: the run lacks a part that an analysis needs, or its model is no kind for one.
         DataError: the data has changed, or cannot answer.
         CheckpointError: the run has no model yet, or it cannot be read.
     """
@@ -62,6 +84,9 @@ def analyse(run: RunDir, recipe: Recipe, analyses: Mapping[str, AnalysisConfig],
     device = resolve_device(recipe.device)
     with handled(), locked(run):
         subject, step = _load(recipe, run, device, progress)
+        for name, reason in _refusals(analyses, subject).items():
+            message = f"analysis {name!r}: {reason}"
+            raise RecipeError(message)
         ask(recipe, run, subject, step, analyses, progress)
 
 
@@ -76,9 +101,12 @@ def ask(
     """Run every analysis that has not been run on the model after ``step`` updates, and store what it finds."""
     for name, config in analyses.items():
         key = analysis_hash(recipe, config, step)
-        if (run.read(run.analysis(name)) or {}).get("key") == key:
+        before = run.read(run.analysis(name))
+        if before is not None and before.get("key") == key:
             progress.note(f"analysis {name!r} is there already; what is removed from {run.analyses} is run again")
             continue
+        if before is not None:
+            progress.note(f"analysis {name!r}: its answer to {_asked(before, config)} will be replaced")
         started = time.perf_counter()
         findings = config.build().run(subject, seed=stream(recipe.seed, f"analysis {name}"), progress=progress)
         document = {
@@ -90,6 +118,13 @@ def ask(
             "findings": findings.as_json(),
         }
         run.write_analysis(name, document)
+
+
+def _asked(before: Mapping[str, Any], config: AnalysisConfig) -> str:
+    """What was asked otherwise when the document before was written."""
+    now = config.model_dump(mode="json")
+    others = [f"{name}: {value}" for name, value in before.get("config", {}).items() if value != now.get(name)]
+    return ", ".join(others) or "another model"
 
 
 def make_subject(
@@ -104,6 +139,12 @@ def make_subject(
         model.to(device).eval().requires_grad_(requires_grad=False) if model is not None else None,
         device,
     )
+
+
+def _refusals(analyses: Mapping[str, AnalysisConfig], subject: Subject) -> dict[str, str]:
+    """Why models of this kind cannot be asked, by the name of the analysis."""
+    reasons = {name: config.build().check(subject) for name, config in analyses.items()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def _load(recipe: Recipe, run: RunDir, device: torch.device, progress: Progress) -> tuple[Subject, int]:
@@ -138,13 +179,11 @@ def _restored(recipe: Recipe, data: Data, saved: Checkpoint | None) -> tuple[Dis
     """
     if recipe.discretizer is None:
         return None, None
-    layout = data.rows.layout
-    discretizer = recipe.discretizer.build(layout)
+    discretizer = recipe.discretizer.build(data.rows.layout)
     if saved is None or recipe.model is None:
         discretizer.fit(torch.from_numpy(data.rows.values))
         return discretizer, None
-    with seeded_weights(recipe.seed, "model"):
-        model = recipe.model.build(layout, discretizer.bins)
+    model = _untrained(recipe.model, discretizer, recipe.seed)
     try:
         discretizer.load_state_dict(saved.tensors["discretizer"])
         model.load_state_dict(saved.tensors["model"])
@@ -152,3 +191,9 @@ def _restored(recipe: Recipe, data: Data, saved: Checkpoint | None) -> tuple[Dis
         message = f"the checkpoint of step {saved.step} does not fit this recipe's model: {error}"
         raise CheckpointError(message) from error
     return discretizer, model
+
+
+def _untrained(config: ModelConfig, discretizer: Discretizer, seed: int) -> SequenceModel:
+    """A recipe's model with fresh weights."""
+    with seeded_weights(seed, "model"):
+        return config.build(discretizer.layout, discretizer.bins)

@@ -12,7 +12,7 @@ import torch
 
 from ttf import checkpoint
 from ttf.agent import PlanningPolicy
-from ttf.analyse import run_analyses
+from ttf.analyse import askable, run_analyses
 from ttf.device import has_bfloat16
 from ttf.episodes import Rows, Windows, tokenise
 from ttf.errors import DataError
@@ -102,6 +102,7 @@ class Experiment:
         baselines = make_baselines(self.recipe, data, environment, critic, self.device) if environment else {}
         reporters = [config.build(self.run_dir) for config in self.recipe.reporters]
         discretizer = self._fit(self.recipe.discretizer, data) if self.recipe.discretizer else None
+        analyses = askable(self.recipe, data, discretizer, self.progress)
         self._learn(critic, baselines, data, reporters)
         model: SequenceModel | None = None
         planner: dict[str, PlanningPolicy] = {}
@@ -116,9 +117,9 @@ class Experiment:
                 policies |= {name: baseline.policy for name, baseline in baselines.items()}
                 self._evaluate(self.recipe.evaluation, policies, environment, reporters)
             self._update(**describe_planning(planner, self.run_dir, self.progress))
-        if self.recipe.analyses:
+        if analyses:
             with self._timed("analyses"):
-                run_analyses(self.recipe, self.run_dir, data, discretizer, model, self.progress)
+                run_analyses(self.recipe, self.run_dir, data, discretizer, model, analyses, self.progress)
         self._finish(reporters)
 
     def _begin(self) -> None:

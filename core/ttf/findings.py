@@ -99,6 +99,12 @@ class Axis:
     groups: list[int] = field(default_factory=list)
     """Sizes of consecutive groups that lines separate; none if empty."""
 
+    parts: list[int] = field(default_factory=list)
+    """Sizes of consecutive parts of the groups, which are named as well; none if empty."""
+
+    part_names: list[str] = field(default_factory=list)
+    """One for each part."""
+
     @property
     def size(self) -> int:
         """Rows or columns."""
@@ -132,6 +138,8 @@ class MapFigure:
     def __post_init__(self) -> None:
         for axis in (self.rows, self.columns):
             _same_length(f"names and groups of axis {axis.label!r}", [len(axis.names), len(axis.groups or axis.names)])
+            _same_length(f"names and parts of axis {axis.label!r}", [len(axis.part_names), len(axis.parts)])
+            _same_length(f"axis {axis.label!r} and its parts", [axis.size, sum(axis.parts) or axis.size])
         for one in self.maps:
             _same_length(f"rows of map {one.name!r}", [self.rows.size, len(one.values)])
             _same_length(f"columns of map {one.name!r}", [self.columns.size, *map(len, one.values)])

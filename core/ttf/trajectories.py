@@ -38,6 +38,11 @@ class Trajectory:
     actions: Array | None = None
     """(T, A): what was done; None in runs of earlier versions."""
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether a plan goes on from where it was made; one of a single transition does not."""
+        return any(len(plan) > 1 for plan in self.plans.values())
+
     def some_plans(self, count: int) -> list[tuple[int, Array]]:
         """At most ``count`` plans, evenly spread over the episode."""
         every = sorted(self.plans.items())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pytest
-from tests.core.test_assemble import SignallingConfig, only_run, run
+from tests.core.test_assemble import SignallingConfig, only_run, run, weights
 from tests.core.toys import CorridorData, Quiet, corridor_rows, tiny_recipe
 
 from ttf.analyse import analyse
@@ -18,6 +18,7 @@ from ttf.interfaces.analysis import Analysis
 from ttf.recipe import named
 from ttf.runs import locked
 from ttf.seeds import stream
+from ttf_plugins.iql import IQLConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +64,31 @@ class ModelWeighingConfig(WeighingConfig):
     kind: Literal["model_weighing"] = "model_weighing"  # type: ignore[assignment]  # another component
 
 
+class Choosy(Weighing):
+    """Is asked only if it wants to be."""
+
+    def __init__(self, refusal: str | None, missing: str | None) -> None:
+        super().__init__(0)
+        self.refusal, self.missing = refusal, missing
+
+    def check(self, subject: Subject) -> str | None:
+        assert subject.model is not None
+        assert not subject.model.training
+        if self.missing is not None:
+            raise DataError(self.missing)
+        return self.refusal
+
+
+class ChoosyConfig(AnalysisConfig):
+    requires: ClassVar[tuple[str, ...]] = ("model",)
+    kind: Literal["choosy"] = "choosy"
+    refusal: str | None = "models of this kind are mute"
+    missing: str | None = None
+
+    def build(self) -> Analysis:
+        return Choosy(self.refusal, self.missing)
+
+
 QUICK: dict[str, Any] = dict.fromkeys(("environment", "evaluation", "decoder")) | {"baselines": []}
 TWO = [WeighingConfig(number=1), WeighingConfig(number=2)]
 
@@ -103,6 +129,29 @@ def test_what_is_found_is_stored_by_name(tmp_path: Path) -> None:
     assert "analyses" in one.read("run")["timings"]
 
 
+def test_what_a_kind_of_model_cannot_be_asked_is_left_out_of_a_run_and_refused_later(tmp_path: Path) -> None:
+    progress, recipe = Quiet(), recipe_with(ChoosyConfig(refusal=None), ChoosyConfig(), WeighingConfig(number=1))
+    one = run(tmp_path / "one", recipe, progress=progress)
+    assert progress.notes.count("analysis 'choosy 2' is left out: models of this kind are mute") == 1
+    assert one.analysed() == ["analyses/choosy", "analyses/weighing"]
+    assert one.read("run")["finished"]
+    assert weights(one) == weights(run(tmp_path / "other", recipe_with()))
+    Weighing.asked.clear()
+    with pytest.raises(RecipeError) as error:
+        asked(one, recipe_with(WeighingConfig(number=2), ChoosyConfig()))
+    assert str(error.value) == "analysis 'choosy': models of this kind are mute"
+    assert Weighing.asked == []
+
+
+def test_what_the_data_cannot_answer_is_said_before_anything_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^nothing to weigh$"):
+        run(tmp_path, recipe_with(WeighingConfig(), ChoosyConfig(missing="nothing to weigh"), critic=IQLConfig()))
+    one = only_run(tmp_path)
+    assert not one.checkpoints.exists()
+    assert not (one.path / "learned").exists()
+    assert Weighing.asked == []
+
+
 def test_a_run_without_analyses_says_nothing_of_them(tmp_path: Path) -> None:
     one = run(tmp_path, recipe_with())
     assert not one.analyses.exists()
@@ -123,7 +172,11 @@ def test_what_is_there_is_not_asked_again_unless_it_would_be_asked_differently(t
         f"analysis '{name}' is there already; what is removed from {one.analyses} is run again"
         for name in ("weighing", "weighing 2")
     ]
-    assert asked(one, recipe_with(WeighingConfig(number=1), WeighingConfig(number=3))) == [3]
+    assert asked(one, recipe_with(WeighingConfig(number=1), WeighingConfig(number=3)), progress) == [3]
+    assert progress.notes[-1] == "analysis 'weighing 2': its answer to number: 2 will be replaced"
+    one.write("analyses/weighing-2", one.read("analyses/weighing-2") | {"key": "of another model"})
+    assert asked(one, recipe_with(WeighingConfig(number=1), WeighingConfig(number=3)), progress) == [3]
+    assert progress.notes[-1] == "analysis 'weighing 2': its answer to another model will be replaced"
     (one.analyses / "weighing.json").unlink()
     assert asked(one, recipe_with(WeighingConfig(number=1))) == [1]
 

@@ -58,6 +58,14 @@ AXIS, ROWS = Axis("columns", ["a", "b"]), Axis("rows", ["t-1", "t"], [2, 1])
             lambda: MapFigure("f", "", Axis("rows", ["t"], [2, 1]), AXIS, "", []),
             "names and groups of axis 'rows' must have one length, found [1, 2]",
         ),
+        (
+            lambda: MapFigure("f", "", ROWS, Axis("rows", ["t"], [2], [1, 1], ["s"]), "", []),
+            "names and parts of axis 'rows' must have one length, found [1, 2]",
+        ),
+        (
+            lambda: MapFigure("f", "", ROWS, Axis("rows", ["t"], [3], [1, 1], ["s", "a"]), "", []),
+            "axis 'rows' and its parts must have one length, found [2, 3]",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused(make: Callable[[], object], message: str) -> None:

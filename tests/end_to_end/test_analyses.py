@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.end_to_end.test_whole_runs import Workshop, workshop
 
 from ttf.cli.edge import run_cli
+from ttf.run_dir import RunDir
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+SMOKE = Path(__file__).parents[2] / "recipes" / "smoke"
+ASKED = sorted(file for file in SMOKE.glob("*.yaml") if "\nanalyses:" in file.read_text(encoding="utf-8"))
 
 QUICK = ("environment", "evaluation", "decoder")
 ANALYSES = """\
@@ -21,7 +26,7 @@ analyses:
   - {kind: attention, transitions: 3, windows: 8}
   - {kind: discretizer}
 """
-TITLES = ["Where the model looks", "What discretizing loses", "How far ahead the model predicts"]
+TITLES = ["Where the model looks", "What discretizing loses", "How far ahead the model predicts: recorded actions"]
 
 
 @pytest.fixture
@@ -80,4 +85,31 @@ def test_a_model_without_attention_is_told_so(trained: Workshop, capfd: pytest.C
     output(*trained.arguments("--set", "model={kind: markov, width: 8, layers: 1}"))
     assert run_cli(["analyse", str(trained.run.path), "--kind", "attention"]) == 2
     last = capfd.readouterr().err.splitlines()[-1]
-    assert last == "Error: attention: the model, a Markov, has none; a gpt has"
+    assert last == "Error: analysis 'attention': the model (Markov) has no attention; a gpt has"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A local store of data sets that all runs of this file share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("store")))
+        yield
+
+
+def test_there_are_smoke_recipes_with_analyses() -> None:
+    assert ASKED
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("kind", ["gpt", "lstm", "markov"])
+@pytest.mark.parametrize("recipe", ASKED, ids=lambda file: str(file.stem))
+def test_every_recipe_is_asked_what_its_kind_of_model_can_answer(
+    recipe: Path, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(["run", str(recipe), "--runs-dir", str(tmp_path), "--set", f"model.kind={kind}"]) == 0
+    (folder,) = next(path for path in tmp_path.iterdir() if path.name == f"smoke_{recipe.stem}").iterdir()
+    answered = [name.removeprefix("analyses/") for name in RunDir(folder).analysed()]
+    note = f"analysis 'attention' is left out: the model ({'LSTM' if kind == 'lstm' else 'Markov'}) has no attention"
+    assert answered == [*(["attention"] if kind == "gpt" else []), "discretizer", "prediction_error"]
+    assert capsys.readouterr().err.count(note) == (kind != "gpt")
+    assert RunDir(folder).report.exists()

@@ -54,12 +54,28 @@ class Subject:
 class Analysis(ABC):
     """Answers one question; it changes nothing of what it is given."""
 
+    def check(self, subject: Subject) -> str | None:  # noqa: ARG002  (what most ask, everything can answer)
+        """Whether the question can be asked, as far as that is quick; a run asks before anything is trained.
+
+        Args:
+            subject: as for :meth:`run`, on the CPU, with the model's weights as they are before training.
+
+        Returns:
+            Why models of this kind cannot be asked, where they cannot: a run then leaves the analysis out, says so and
+            goes on; ``ttf analyse`` refuses it. None if :meth:`run` can be called.
+
+        Raises:
+            DataError: the data cannot answer it.
+            RecipeError: another section of the recipe does not fit it.
+        """
+        return None
+
     @abstractmethod
     def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:
         """Ask the question.
 
         Args:
-            subject: has what the configuration's ``requires`` names.
+            subject: has what the configuration's ``requires`` names, and has passed :meth:`check`.
             seed: where all randomness comes from.
             progress: told how far the analysis is.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -18,9 +19,13 @@ from ttf.testing.stand_ins import BagConfig, corridor_rows, fitted, made
 from ttf.testing.untouched import check_unchanged, tensors_of, untouched
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ttf.component import AnalysisConfig
     from ttf.episodes import Rows
     from ttf.interfaces.analysis import Analysis
+
+T = TypeVar("T")
 
 BINS = 12
 
@@ -41,8 +46,10 @@ def check_analysis(config: AnalysisConfig) -> None:
     for goal_columns in ((), (0,)):
         subject = _subject(config, goal_columns)
         before = _contents(subject)
+        _pass(analysis, subject)
+        _check_untouched("check", subject, before)
         found = _found(analysis, subject, seed=1)
-        _check_untouched(subject, before)
+        _check_untouched("run", subject, before)
         _found(analysis, replace(subject, held_out=subject.training), seed=2)
         for repeated in (analysis, config.build()):
             require(
@@ -68,16 +75,32 @@ def _subject(config: AnalysisConfig, goal_columns: tuple[int, ...]) -> Subject:
     )
 
 
-def _found(analysis: Analysis, subject: Subject, *, seed: int, others: int = 1) -> str:
-    """What an analysis finds, as JSON."""
-    with untouched("run", seed=others):
+def _pass(analysis: Analysis, subject: Subject, *, others: int = 1) -> None:
+    refusal = _told("check", partial(analysis.check, subject), subject, others)
+    require(
+        refusal is None,
+        f"check refuses a model that offers all that models may: {refusal!r}; return None where run has an answer",
+    )
+
+
+def _told(method: str, ask: Callable[[], T], subject: Subject, others: int) -> T:
+    """What a method returns, which leaves everything global alone."""
+    with untouched(method, seed=others):
         try:
-            findings = analysis.run(subject, seed=seed, progress=Quiet())
+            return ask()
         except (AttributeError, AssertionError) as error:
             if subject.model is not None:
                 raise
-            message = f"run fails without a model, which requires does not name: {error!r}; name in it what run needs"
+            message = (
+                f"{method} fails without a model, which requires does not name: {error!r}; name in it what it needs"
+            )
             raise AssertionError(message) from error
+
+
+def _found(analysis: Analysis, subject: Subject, *, seed: int, others: int = 1) -> str:
+    """What an analysis finds, as JSON."""
+    _pass(analysis, subject, others=others)
+    findings = _told("run", partial(analysis.run, subject, seed=seed, progress=Quiet()), subject, others)
     require(findings.title, "the findings have no title; a report puts it above them")
     require(findings.text, "the findings have no text; say in a paragraph what was asked and what came out")
     try:
@@ -99,13 +122,13 @@ def _contents(subject: Subject) -> dict[str, torch.Tensor]:
     return contents
 
 
-def _check_untouched(subject: Subject, before: dict[str, torch.Tensor]) -> None:
+def _check_untouched(method: str, subject: Subject, before: dict[str, torch.Tensor]) -> None:
     """The subject is what it was, mode and gradients included."""
-    check_unchanged("run", _contents(subject), before, "an analysis changes nothing of what it is given")
+    check_unchanged(method, _contents(subject), before, "an analysis changes nothing of what it is given")
     if subject.model is not None:
-        require(not subject.model.training, "run left the model in training mode; it came in evaluation mode")
+        require(not subject.model.training, f"{method} left the model in training mode; it came in evaluation mode")
         learns = any(parameter.requires_grad for parameter in subject.model.parameters())
-        require(not learns, "run left parameters of the model with gradients; they came without")
+        require(not learns, f"{method} left parameters of the model with gradients; they came without")
 
 
 def _check_scarce(analysis: Analysis, subject: Subject) -> None:
@@ -125,7 +148,7 @@ def _check_scarce(analysis: Analysis, subject: Subject) -> None:
         except (DataError, RecipeError):
             pass
         except Exception as error:
-            message = f"{case}, run raised {error!r}; answer, or raise a DataError that says what is missing"
+            message = f"{case}, {error!r} was raised; answer, or raise a DataError that says what is missing"
             raise AssertionError(message) from error
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, final
 
 import torch
-from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
-from ttf.errors import DataError, RecipeError
-from ttf.findings import Axis, Findings, Map, MapFigure, Table
+from ttf.errors import DataError
+from ttf.findings import Axis, Findings, Map, MapFigure
 from ttf.goals import encode_goal
 from ttf.interfaces.analysis import Analysis
 from ttf.interfaces.model import HasAttention
+from ttf_plugins.attention.shares import measure, patterns, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 
 WINDOWS_AT_ONCE = 16
 
-STRIATED = 3.0
-"""Times its even share that the predicted column must get in past transitions for a head to be called striated."""
+FEWEST = 2
+"""Transitions of a window: the one that is predicted, and one before."""
 
 
 @final
@@ -40,27 +39,42 @@ class AttentionAnalysis(Analysis):
     def __init__(self, config: AttentionConfig) -> None:
         self.config = config
 
-    def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:  # noqa: ARG002  (nothing is random)
-        """Average the maps of windows.
+    def check(self, subject: Subject) -> str | None:
+        """Ask whether the model looks at transitions before.
 
         Raises:
             DataError: no episode is long enough.
-            RecipeError: the model has no attention.
         """
+        model = subject.model
+        assert model is not None  # noqa: S101  (required)
+        if not isinstance(model, HasAttention):
+            return f"the model ({type(model).__name__}) has no attention; a gpt has"
+        if model.context < FEWEST:
+            return f"a model of single transitions looks at none before; model.context {FEWEST}"
+        _starts(subject, self._count(model))
+        return None
+
+    def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:  # noqa: ARG002  (nothing is random)
+        """Average the maps of windows."""
         model, discretizer = subject.model, subject.discretizer
         assert model is not None  # noqa: S101  (required)
         assert discretizer is not None  # noqa: S101  (a model requires one)
-        if not isinstance(model, HasAttention):
-            message = f"attention: the model, a {type(model).__name__}, has none; a gpt has"
-            raise RecipeError(message)
-        count = min(self.config.transitions, model.context)
+        count = self._count(model)
         tokens, goals = _windows(subject, discretizer, count, self.config.windows)
         weights = _averaged(model, tokens, goals, progress)
         return _findings(weights, model.layout, count, subject, len(tokens))
 
+    def _count(self, model: SequenceModel) -> int:
+        """Transitions of a window."""
+        return min(self.config.transitions, model.context)
 
-def _windows(subject: Subject, discretizer: Discretizer, count: int, wanted: int) -> tuple[Tensor, Tensor]:
-    """Tokens (S, L) of windows of ``count`` transitions, evenly spread over all there are, and goals (S, G)."""
+
+def _starts(subject: Subject, count: int) -> Tensor:
+    """The rows from which windows of ``count`` transitions lie within one episode.
+
+    Raises:
+        DataError: there are none.
+    """
     rows, stride = subject.unseen, subject.data.stride
     possible = torch.from_numpy(rows.starts(count, stride))
     if len(possible) == 0:
@@ -69,16 +83,22 @@ def _windows(subject: Subject, discretizer: Discretizer, count: int, wanted: int
             f"steps, the longest of the {subject.unseen_name} has {int(rows.lengths.max())}; lower transitions"
         )
         raise DataError(message)
+    return possible
+
+
+def _windows(subject: Subject, discretizer: Discretizer, count: int, wanted: int) -> tuple[Tensor, Tensor]:
+    """Tokens (S, L) of windows of ``count`` transitions, evenly spread over all there are, and goals (S, G)."""
+    rows, possible = subject.unseen, _starts(subject, count)
     wanted = min(wanted, len(possible))
     chosen = possible[torch.arange(wanted) * len(possible) // wanted].numpy()
-    values = torch.from_numpy(rows.sequences(chosen, count, stride)).to(subject.device)
+    values = torch.from_numpy(rows.sequences(chosen, count, subject.data.stride)).to(subject.device)
     goals = torch.from_numpy(rows.goals[rows.episode(chosen)]).to(subject.device)
     return discretizer.encode(values).flatten(1)[:, :-1], encode_goal(discretizer, goals)
 
 
 def _averaged(model: SequenceModel, tokens: Tensor, goals: Tensor, progress: Progress) -> Tensor:
     """Mean weights (layers, heads, D, G + L) of the predictions of the last transition."""
-    assert isinstance(model, HasAttention)  # noqa: S101  (the caller checks)
+    assert isinstance(model, HasAttention)  # noqa: S101  (checked before)
     total = torch.zeros(())
     with progress.task("attention", len(tokens), unit="windows") as task:
         for some, aims in zip(torch.split(tokens, WINDOWS_AT_ONCE), torch.split(goals, WINDOWS_AT_ONCE), strict=True):
@@ -88,77 +108,16 @@ def _averaged(model: SequenceModel, tokens: Tensor, goals: Tensor, progress: Pro
     return total / len(tokens)
 
 
-@dataclass(frozen=True)
-class _Shares:
-    """Where a head's attention goes, averaged over the columns that it predicts."""
-
-    goal: float
-    this: float
-    before: float
-    earlier: float
-    same: float
-    """To the column that is predicted, in past transitions; values leave nothing to look at and do not count."""
-
-    past: float
-    """To all columns of past transitions, averaged over the same predictions."""
-
-    actions_to_actions: float
-    actions_to_states: float
-
-
-def _shares(weights: Tensor, layout: Layout, count: int) -> _Shares:
-    """The shares of a map (D, G + L)."""
-    to_goal, to_tokens = torch.split(weights, [layout.goal, weights.shape[1] - layout.goal], dim=1)
-    blocks = F.pad(to_tokens, (0, 1)).view(layout.width, count, layout.width)  # from column, to transition and column
-    past = blocks[:, :-1].sum(1)  # (D, D)
-    by_transition = blocks.sum((0, 2)) / layout.width
-    acting = past[layout.actions]
-    return _Shares(
-        goal=float(to_goal.sum(1).mean()),
-        this=float(by_transition[-1]),
-        before=float(by_transition[-2]),
-        earlier=float(by_transition[:-2].sum()),
-        same=float(past.diagonal()[: layout.value].mean()),
-        past=float(past[: layout.value].sum(1).mean()),
-        actions_to_actions=float(acting[:, layout.actions].sum(1).mean()),
-        actions_to_states=float(acting[:, layout.observations].sum(1).mean()),
-    )
-
-
 def _findings(weights: Tensor, layout: Layout, count: int, subject: Subject, windows: int) -> Findings:
     names = [[f"layer {layer + 1}, head {head + 1}" for head in range(len(some))] for layer, some in enumerate(weights)]
     heads = dict(zip(chain(*names), weights.flatten(0, 1), strict=True))
-    shares = {name: _shares(one, layout, count) for name, one in heads.items()}
+    shares = {name: measure(one, layout, count) for name, one in heads.items()}
     return Findings(
         "Where the model looks",
         f"Attention behind the predictions of a transition, averaged over {windows} windows of {count} transitions "
-        f"from {subject.unseen_name}. {_patterns(list(shares.values()), layout)}",
-        tables=[_table(shares, layout)],
+        f"from {subject.unseen_name}. {patterns(list(shares.values()), layout, count)}",
+        tables=[table(shares, layout)],
         maps=[_figure(heads, layout, count, len(weights[0]))],
-    )
-
-
-def _patterns(shares: list[_Shares], layout: Layout) -> str:
-    markovian = sum(share.this + share.before > 0.5 for share in shares)
-    even = 1 / layout.block(1)  # values are hidden
-    striated = sum(share.same > STRIATED * even * share.past for share in shares)
-    return (
-        f"Of {len(shares)} heads, {markovian} give more than half of it to this transition and the one before "
-        f"(Markovian); {striated} give the column that they predict more than {STRIATED:g} times its even share of "
-        "what they give to past transitions (striated)."
-    )
-
-
-def _table(shares: Mapping[str, _Shares], layout: Layout) -> Table:
-    columns = {"this transition": "this", "the one before": "before", "earlier ones": "earlier"}
-    columns |= {"same column before": "same", "actions: past actions": "actions_to_actions"}
-    columns |= {"actions: past states": "actions_to_states"} | ({"goal": "goal"} if layout.goal else {})
-    return Table(
-        "Where attention goes",
-        "In percent of a head's attention, averaged over the columns that are predicted; the last columns are about "
-        "the predictions of actions only.",
-        ["head", *columns],
-        [[name, *(100 * getattr(share, field) for field in columns.values())] for name, share in shares.items()],
     )
 
 
@@ -166,13 +125,21 @@ def _figure(heads: Mapping[str, Tensor], layout: Layout, count: int, abreast: in
     sizes = [*[layout.width] * (count - 1), layout.block(1)]
     names = [*(f"t\N{MINUS SIGN}{count - 1 - i}" for i in range(count - 1)), "t"]
     goals = ([layout.goal], ["goal"]) if layout.goal else ([], [])
+    parts, letters = [layout.observation, layout.action, 1, 1], ["s", "a", "r", ""]
     return MapFigure(
         "Attention",
         "Each row is the prediction of a column of transition t, each column a token that is looked at; lines separate "
-        "transitions, within which tokens stand in the order of the rows. A Markovian head is dark in the last two "
-        "blocks only; a striated one has a diagonal in every block.",
+        "transitions, within which tokens stand in the order of the rows: states (s), actions (a), the reward (r) and "
+        "the value. Values that came before are hidden from the model: the last column of their transition is white. "
+        "A Markovian head is dark in the last two blocks only; a striated one has a diagonal in every block.",
         Axis("predicted", list(layout.names)),
-        Axis("token looked at, by transition", [*goals[1], *names], [*goals[0], *sizes]),
+        Axis(
+            "token looked at, by transition",
+            [*goals[1], *names],
+            [*goals[0], *sizes],
+            [*goals[0], *(parts * count)[:-1]],
+            ["" for _ in goals[0]] + (letters * count)[:-1],
+        ),
         "attention weight",
         [Map(name, weights.tolist()) for name, weights in heads.items()],
         abreast=min(abreast, 4),

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.progress import Progress
 
-_COLUMNS = ["column", "live bins", "dead bins", "mean error, %", "largest error, %", "entropy, bits", "outside"]
+_COLUMNS = ["column", "live bins", "dead bins", "lowest", "highest", "mean error, %", "largest error, %"]
+_COLUMNS += ["entropy, bits", "outside"]
 
 
 @final
@@ -28,7 +29,7 @@ class DiscretizerAnalysis(Analysis):
         trained = reconstruction(discretizer, subject.training, None)
         unseen = reconstruction(discretizer, subject.unseen, subject.unseen)
         for record, fitted in zip(unseen, trained, strict=True):
-            record["range"] = fitted["range"]
+            record |= {name: fitted[name] for name in ("low", "high", "range")}
         sources = {"training episodes": trained}
         if len(subject.held_out.values):
             sources["held-out episodes"] = unseen
@@ -63,14 +64,16 @@ def _percent(record: dict[str, Any], error: str) -> float:
 def _table(records: list[dict[str, Any]], subject: Subject) -> Table:
     return Table(
         "Column by column",
-        f"Errors on {subject.unseen_name}, in percent of the column's range in the training data; the entropy of the "
-        "tokens there; and how many values lie outside the bins.",
+        "Lowest and highest value of the training data; errors in percent of the range between them, entropy of the "
+        f"tokens, and how many values lie outside the bins, on {subject.unseen_name}.",
         _COLUMNS,
         [
             [
                 record["name"],
                 record["live"],
                 record["dead"],
+                record["low"],
+                record["high"],
                 _mean_error(record),
                 _percent(record, "error_max"),
                 record["entropy_bits"],

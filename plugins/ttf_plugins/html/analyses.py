@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from ttf.findings import Estimate
 from ttf.paper import BLUE, EPISODES, GREEN, GREY, INK, LIGHT_BLUE, PURPLE, RED, WIDTH, Picture, draw
-from ttf_plugins.html.results import exact, interval, plain
+from ttf_plugins.html.results import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from markupsafe import Markup
     from matplotlib.axes import Axes
     from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 
 HUES = (BLUE, RED, GREEN, PURPLE, *EPISODES)
 MARKERS = (("o", RED), ("|", INK), ("D", GREEN), ("s", PURPLE))
+DASHES = ((0, (4, 2)), (0, (1, 1.5)))
+"""Of references, in turn."""
+
 NAMED = 60
 """Names that are written beside bars or rows; more would not be legible."""
 
@@ -48,43 +50,33 @@ def pictures(findings: Findings) -> list[Picture]:
     return drawn + [_maps(figure) for figure in findings.maps]
 
 
-def cell(value: Estimate | float | str | None) -> Markup | str:
-    """A cell of a table, rounded for people."""
-    if value is None:
-        return "\N{EN DASH}"
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Estimate):
-        return interval(value)
-    return exact(value, 1, _places(value))
-
-
-def _places(value: float) -> int:
-    """Decimal places that show three significant digits."""
-    if isinstance(value, int) or value == 0 or not math.isfinite(value):
-        return 0
-    return min(max(2 - math.floor(math.log10(abs(value))), 0), 6)
-
-
 def _lines(wanted: LineFigure) -> Picture:
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        hues = iter(HUES * (1 + len(wanted.series) // len(HUES)))
+        hues, dashes = cycle(HUES), cycle(DASHES)
         for series in wanted.series:
-            _line(axes, series, "#777777" if series.dashed else next(hues))
+            _line(axes, series, *(("#777777", next(dashes)) if series.dashed else (next(hues), "-")))
+        if all(float(x).is_integer() for series in wanted.series for x in series.x):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _scale(axes, wanted)
         axes.set(xlabel=wanted.x_label, ylabel=wanted.y_label)
         axes.margins(x=0.01)
         if wanted.series:
+            beside = 5 if len(wanted.series) < 5 else 3  # names
             axes.legend(
-                loc="lower left", bbox_to_anchor=(0, 1), ncols=5, borderaxespad=0.1, handlelength=1.6, columnspacing=1.4
+                loc="lower left",
+                bbox_to_anchor=(0, 1),
+                ncols=beside,
+                borderaxespad=0.1,
+                handlelength=1.6,
+                columnspacing=1.4,
             )
 
     return Picture(wanted.title, wanted.caption, draw(WIDTH, 3.2, paint))
 
 
-def _line(axes: Axes, series: Series, hue: str) -> None:
-    x, style = _numbers(series.x), (0, (4, 2)) if series.dashed else "-"
+def _line(axes: Axes, series: Series, hue: str, style: str | tuple[float, tuple[float, float]]) -> None:
+    x = _numbers(series.x)
     axes.plot(x, _numbers(series.y), label=series.name, color=hue, linestyle=style, linewidth=1.1)
     if series.low is not None and series.high is not None:
         axes.fill_between(x, _numbers(series.low), _numbers(series.high), color=hue, alpha=0.18, linewidth=0)
@@ -188,7 +180,7 @@ def _norm(wanted: MapFigure) -> Normalize:
 def _map(axes: Axes, values: NDArray[np.float64], norm: Normalize) -> AxesImage:
     image = axes.imshow(values, cmap=COLORS, norm=norm, aspect="auto", interpolation="nearest")
     axes.grid(visible=False)
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, which="both")
     axes.spines[["top", "right", "bottom", "left"]].set(visible=True, color=GREY, linewidth=0.5)
     return image
 
@@ -209,18 +201,35 @@ def _label(grid: NDArray[np.object_], wanted: MapFigure) -> None:
     for column, axes in enumerate(grid[-1]):
         below = grid[-2, column] if not axes.axison else axes
         below.set_xticks(*_ticks(wanted.columns), fontsize=size, rotation=0 if wanted.columns.groups else 90)
-        below.tick_params(labelbottom=True)
+        below.tick_params(labelbottom=True, which="both")
+        if wanted.columns.parts:
+            _label_parts(below, wanted.columns)
         below.set_xlabel(wanted.columns.label, fontsize=7)
+
+
+def _label_parts(axes: Axes, axis: Axis) -> None:
+    """Names of parts between the map and the names of the groups, with a short line wherever a part ends."""
+    axes.xaxis.remove_overlapping_locs = False  # a part may lie in the middle of its group
+    axes.set_xticks(_middles(axis.parts), axis.part_names, minor=True)
+    axes.tick_params(axis="x", which="minor", labelsize=5)
+    axes.tick_params(axis="x", which="major", pad=10)
+    ends = np.cumsum(axis.parts)[:-1] - 0.5
+    axes.vlines(ends, -0.015, 0, color=GREY, linewidth=0.5, transform=axes.get_xaxis_transform(), clip_on=False)
 
 
 def _ticks(axis: Axis) -> tuple[list[float], list[str]]:
     """Where names stand: at their row or column, or in the middle of their group."""
     if axis.groups:
-        ends = np.cumsum(axis.groups)
-        return [float(end - size / 2 - 0.5) for end, size in zip(ends, axis.groups, strict=True)], axis.names
+        return _middles(axis.groups), axis.names
     if len(axis.names) > NAMED:
         return [], []
     return [float(index) for index in range(len(axis.names))], axis.names
+
+
+def _middles(sizes: Sequence[int]) -> list[float]:
+    """Where the middles of consecutive rows or columns lie."""
+    ends = np.cumsum(sizes)
+    return [float(end - size / 2 - 0.5) for end, size in zip(ends, sizes, strict=True)]
 
 
 def _numbers(values: Sequence[object]) -> NDArray[np.float64]:

@@ -48,6 +48,11 @@ class Contents:
         seen = [record.policy for record in self.episodes] + [item.policy for item in self.trajectories]
         return list(dict.fromkeys(named + seen))
 
+    @property
+    def analysed(self) -> set[str]:
+        """The kinds of the analyses."""
+        return {str(item.config.get("kind")) for item in self.analyses}
+
 
 def read_contents(run: RunDir) -> Contents:
     """Read a run folder.

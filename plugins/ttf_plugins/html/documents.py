@@ -129,7 +129,15 @@ class AnalysisInfo(Document):
 
     name: str
     step: int | None = None
+    config: dict[str, Any] = {}
+    """How it was asked; the recipe may say otherwise by now."""
+
     findings: Findings
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How it was asked, without its kind."""
+        return {name: value for name, value in self.config.items() if name != "kind"}
 
 
 class Spread(Document):

@@ -12,7 +12,7 @@ from ttf.floor import world
 from ttf.interfaces.reporter import Reporter
 from ttf.paper import page_style
 from ttf.run_dir import write_text
-from ttf_plugins.html import analyses, bins, curves, distributions, maze, results, states
+from ttf_plugins.html import analyses, bins, curves, distributions, maze, results, states, tables
 from ttf_plugins.html.contents import Contents, read_contents
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def render(contents: Contents) -> str:
     package = files("ttf_plugins.html")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"interval": results.interval, "exact": results.exact, "plain": results.plain, "show": show}
-    environment.filters["cell"] = analyses.cell
+    environment.filters["cells"] = tables.cells
     template = environment.from_string(package.joinpath("report.html.jinja").read_text(encoding="utf-8"))
     return template.render(
         contents=contents,
@@ -132,6 +132,6 @@ def _from_above(
     scene = world(floor, contents.trajectories)
     success = {(record.policy, record.episode): record.success for record in contents.episodes}
     drawn = [maze.behaviour_picture(scene, grouped, success)]
-    if any(item.plans for item in main):
+    if any(item.looks_ahead for item in main):
         drawn.append(maze.plans_picture(scene, main, success))
     return drawn

@@ -55,7 +55,7 @@ def plans_picture(
     scene: World, trajectories: Sequence[Trajectory], success: Mapping[tuple[str, int], bool | None]
 ) -> Picture:
     """The planner's trajectories with the plans it made on the way, a panel per episode."""
-    items = [item for item in trajectories if item.plans][:PLANNED]
+    items = [item for item in trajectories if item.looks_ahead][:PLANNED]
     columns = min(len(items), 3)
 
     def paint(figure: Figure) -> None:
@@ -67,7 +67,7 @@ def plans_picture(
             starts = np.array([plan[0] for plan in plans])
             axes.scatter(starts[:, 0], starts[:, 1], s=4, color=RED, linewidths=0, zorder=4)
             _paint_episode(axes, scene, item, LIGHT_BLUE, 2.6, success)
-        handles: list[Artist] = [Line2D([], [], color=LIGHT_BLUE, linewidth=2.6, label="driven")]
+        handles: list[Artist] = [Line2D([], [], color=LIGHT_BLUE, linewidth=2.6, label="taken")]
         handles += [Line2D([], [], color=RED, linewidth=0.8, label="planned")]
         figure.legend(handles=handles + _legend(scene), loc="outside lower center", ncols=6)
 

@@ -39,12 +39,13 @@ def states_picture(item: Trajectory, names: Sequence[str]) -> Picture:
             axes.set_xlabel("environment step")
         handles = [Line2D([], [], color=LIGHT_BLUE, linewidth=2.4, label="seen")]
         handles += [Line2D([], [], color=RED, linewidth=0.8, label="planned")]
-        figure.legend(handles=handles[: 2 if item.plans else 1], loc="outside lower center", ncols=2)
+        figure.legend(handles=handles[: 2 if item.looks_ahead else 1], loc="outside lower center", ncols=2)
 
+    plans = f", with at most {PLANS} plans evenly spread over the episode" if item.looks_ahead else ""
     return Picture(
         "An episode over time",
         f"Episode {item.episode} of {item.policy}: the first {dimensions} of {item.observations.shape[1]} dimensions "
-        f"of the observation, in its own units, with at most {PLANS} plans evenly spread over the episode.",
+        f"of the observation, in its own units{plans}.",
         draw(WIDTH, 1.25 * rows + 0.5, paint),
     )
 

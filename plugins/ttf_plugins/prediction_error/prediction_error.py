@@ -31,27 +31,36 @@ class PredictionError(Analysis):
     def __init__(self, config: PredictionErrorConfig) -> None:
         self.config = config
 
-    def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:
-        """Predict, and measure errors and likelihoods.
+    def check(self, subject: Subject) -> str | None:
+        """Ask whether there is anything to predict, and nothing that tells it.
 
         Raises:
-            DataError: no episode is long enough, recorded subgoals would tell what is to be predicted, or the model
-                knows single transitions only.
+            DataError: no episode is long enough, or goals or subgoals would tell what is to be predicted.
         """
+        model, goal = subject.model, subject.data.goal
+        assert model is not None  # noqa: S101  (required)
         if subject.training.layout.subgoal:
             message = (
                 "analysis 'prediction_error': subgoals tell the future that it asks for; train without data.subgoal"
             )
             raise DataError(message)
+        if goal is not None and goal.dropout == 0:
+            message = (
+                "analysis 'prediction_error': goals tell the future that it asks for, and this model is never without; "
+                "data.goal.dropout above 0 trains one that can be"
+            )
+            raise DataError(message)
+        if model.context < MARKOVIAN:
+            return f"a model of single transitions predicts no later ones; model.context {MARKOVIAN}"
+        ask(subject, self.config, history=model.context - 1)
+        return None
+
+    def run(self, subject: Subject, *, seed: int, progress: Progress) -> Findings:
+        """Predict, and measure errors and likelihoods."""
         model, discretizer = subject.model, subject.discretizer
         assert model is not None  # noqa: S101  (required)
         assert discretizer is not None  # noqa: S101  (a model requires one)
-        if model.context < MARKOVIAN:
-            message = (
-                "analysis 'prediction_error': a model of single transitions predicts no later ones; model.context 2"
-            )
-            raise DataError(message)
-        question = ask(subject, self.config, discretizer, history=model.context - 1)
+        question = ask(subject, self.config, history=model.context - 1)
         name = type(model).__name__
         main = SequencePredictor(model, discretizer, model.context).predict(question, seed, progress)
         answers = {name: main}

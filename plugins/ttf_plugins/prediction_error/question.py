@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import torch
+from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
 from ttf.errors import DataError
-from ttf.goals import encode_goal
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ttf.interfaces.analysis import Subject
-    from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.progress import Progress
     from ttf.layout import Layout
     from ttf_plugins.prediction_error import PredictionErrorConfig
@@ -28,9 +27,6 @@ class Question:
     recorded: Tensor
     """(S, history + 1 + steps, D): the transition after the history is the one that is started from."""
 
-    goals: Tensor
-    """Goal tokens (S, G)."""
-
     episodes: Tensor
     """Which episode each start belongs to (S,)."""
 
@@ -39,6 +35,9 @@ class Question:
     sample: bool
     replay: bool
     """Whether recorded actions are replayed."""
+
+    known: Tensor
+    """All states of the training data (N, O), in float64 on the CPU."""
 
     mean: Tensor
     """Mean of every state dimension in the training data (O,)."""
@@ -73,6 +72,12 @@ class Question:
         distance = (states - self.truth.unsqueeze(1)).abs()[..., varying] / self.deviation[varying]
         return distance.mean((1, 3))
 
+    def random_errors(self) -> Tensor:
+        """What :meth:`errors` come to for states drawn from the training data, on average, (S, steps)."""
+        truth, deviation = self.truth.cpu().double(), self.deviation.cpu().double()
+        dimensions = self.varying.nonzero().flatten().tolist()
+        return torch.stack([_mean_distance(self.known[:, i], truth[..., i]) / deviation[i] for i in dimensions]).mean(0)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -96,7 +101,7 @@ class Predictor(Protocol):
         ...
 
 
-def ask(subject: Subject, config: PredictionErrorConfig, discretizer: Discretizer, history: int) -> Question:
+def ask(subject: Subject, config: PredictionErrorConfig, history: int) -> Question:
     """Choose the starts, evenly spread over all possible ones.
 
     Raises:
@@ -120,16 +125,23 @@ def ask(subject: Subject, config: PredictionErrorConfig, discretizer: Discretize
     if not deviation.any():
         message = "prediction_error: every dimension of the state is constant in the training data: nothing to predict"
         raise DataError(message)
-    goals = encode_goal(discretizer, torch.from_numpy(rows.goals[episodes]).to(subject.device))
     return Question(
         layout=rows.layout,
         recorded=torch.from_numpy(rows.sequences(chosen, count, stride)).to(subject.device),
-        goals=goals,
         episodes=torch.from_numpy(episodes),
         history=history,
         rollouts=config.rollouts if config.sample else 1,
         sample=config.sample,
         replay=config.actions == "recorded",
+        known=observed,
         mean=mean.float().to(subject.device),
         deviation=deviation.float().to(subject.device),
     )
+
+
+def _mean_distance(values: Tensor, points: Tensor) -> Tensor:
+    """Mean of |value - point| over all values (N,), for every point (...)."""
+    ordered = values.sort().values
+    sums = F.pad(ordered.cumsum(0), (1, 0))  # of the least values
+    below = torch.searchsorted(ordered, points.contiguous())
+    return ((2 * below - len(values)) * points + sums[-1] - 2 * sums[below]) / len(values)

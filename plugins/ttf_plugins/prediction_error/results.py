@@ -8,7 +8,7 @@ from ttf.findings import Estimate, Findings, LineFigure, Series, Table
 from ttf.statistics import grouped_means
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sized
 
     from torch import Tensor
 
@@ -34,13 +34,13 @@ def findings(
     """Figures and tables."""
     errors = {name: question.errors(answer.states) for name, answer in answers.items()}
     measured = {name: _means(error, question, seed) for name, error in errors.items()}
-    tables, lines = [_table("Error", errors, question, seed)], [_error_figure(question, measured, seed)]
+    tables, lines = [_table("Error", errors, question, seed)], [_error_figure(question, measured)]
     likelihoods = {name: answer.likelihood for name, answer in answers.items() if answer.likelihood is not None}
     if likelihoods:
         tables.append(_table("Log-likelihood", likelihoods, question, seed))
         lines.append(_likelihood_figure(question, likelihoods, seed))
     return Findings(
-        "How far ahead the model predicts",
+        f"How far ahead the model predicts: {'recorded actions' if question.replay else 'actions of its own'}",
         f"{_asked(question, config, subject)} {_found(question, measured)}",
         tables=tables,
         lines=lines,
@@ -53,12 +53,13 @@ def _asked(question: Question, config: PredictionErrorConfig, subject: Subject) 
     how = f"{question.rollouts} sampled rollouts each" if question.sample else "the likeliest tokens each"
     hidden = int((~question.varying).sum())
     left_out = f" Dimensions of the state that are constant, {hidden} of them, are left out." if hidden else ""
+    goal = " Goals, which tell how an episode goes on, are hidden from the model." if question.layout.goal else ""
     step = f", {subject.data.stride} environment steps each," if subject.data.stride > 1 else ""
     return (
         f"From {starts} starts in {episodes} {subject.unseen_name} {question.steps} transitions{step} are predicted, "
         f"with {how}; {actions}. Errors are absolute differences from the recorded state in standard deviations of "
         f"the training data, averaged over rollouts and state dimensions. Bands and brackets are 95 % bootstrap "
-        f"intervals over episodes.{left_out}" + (f" {_ENSEMBLE.format(config.members)}" if config.members else "")
+        f"intervals over episodes.{left_out}{goal}" + (f" {_ENSEMBLE.format(config.members)}" if config.members else "")
     )
 
 
@@ -72,17 +73,18 @@ def _brackets(interval: Interval) -> str:
     return "" if interval.low is None else f" [{interval.low:.3g}, {interval.high:.3g}]"
 
 
-def _error_figure(question: Question, measured: Mapping[str, list[Interval]], seed: int) -> LineFigure:
+def _error_figure(question: Question, measured: Mapping[str, list[Interval]]) -> LineFigure:
     series = [_series(name, means) for name, means in measured.items()]
-    unknowing = _means(question.errors(question.mean.expand(*question.truth.unsqueeze(1).shape)), question, seed)
-    reference = Series("mean of the data", _ahead(unknowing), [one.estimate for one in unknowing], dashed=True)
+    mean = question.errors(question.mean.expand(*question.truth.unsqueeze(1).shape))
+    references = {"mean of the data": mean, "random state of the data": question.random_errors()}
     return LineFigure(
         "Error of the predicted state",
-        "Mean absolute error over state dimensions, with its 95 % interval. The dashed line is the error of whoever "
-        "always predicts the mean of the training data.",
+        "Mean absolute error over state dimensions, with its 95 % interval. The broken lines know nothing of the "
+        "start: one always predicts the mean of the training data, the other a random state of it, as sampled rollouts "
+        "do once they have lost all trace of their start.",
         "transitions ahead",
         "error, standard deviations",
-        [*series, reference],
+        [*series, *(_reference(name, errors) for name, errors in references.items())],
         "log",
     )
 
@@ -132,5 +134,10 @@ def _series(name: str, means: list[Interval]) -> Series:
     return Series(name, _ahead(means), [one.estimate for one in means], low, high)
 
 
-def _ahead(means: list[Interval]) -> list[float]:
+def _reference(name: str, errors: Tensor) -> Series:
+    means = errors.cpu().double().mean(0)
+    return Series(name, _ahead(means), means.tolist(), dashed=True)
+
+
+def _ahead(means: Sized) -> list[float]:
     return [*range(1, len(means) + 1)]

@@ -30,7 +30,8 @@ class SequencePredictor:
     """The model, shown its last ``context`` transitions, the one being written among them.
 
     It writes states, rewards and values, and actions too where none are replayed: what the recording knows of rewards
-    and values to come is not shown to it. Dead bins and the end of the episode are ruled out, as the recording goes on.
+    and values to come is not shown to it, nor is a goal. Dead bins and the end of the episode are ruled out, as the
+    recording goes on.
     """
 
     def __init__(self, model: SequenceModel, discretizer: Discretizer, context: int) -> None:
@@ -63,7 +64,6 @@ class _Rollout:
         self._question, self._layout, self._generator = question, question.layout, generator
         recorded = self._discretizer.encode(question.recorded[starts])
         self._recorded = recorded.repeat_interleave(question.rollouts, 0)  # (R, history + 1 + steps, D)
-        self._goals = question.goals[starts].repeat_interleave(question.rollouts, 0)
         self._written = self._recorded[:, : question.history]  # (R, n, D): whole transitions
         self._log_widths = self._densities()
         self._begin()
@@ -93,8 +93,7 @@ class _Rollout:
     def _begin(self) -> None:
         """Begin a transition after the last ones that the model is shown."""
         shown = self._written[:, -(self._context - 1) :].flatten(1)
-        goal = self._goals if self._layout.goal else None
-        self._state: State = self._model.start(len(shown), self._layout.block(self._context), goal)
+        self._state: State = self._model.start(len(shown), self._layout.block(self._context))
         self._unread = [shown]
         self._logits = shown.new_zeros(0)
 

@@ -99,8 +99,8 @@ class Scene:
 
     def _legend(self) -> list[Line2D]:
         """What the colours mean."""
-        handles = [Line2D([], [], color=WAY, linewidth=4 * self._unit, label="driven")]
-        if self._item.plans:
+        handles = [Line2D([], [], color=WAY, linewidth=4 * self._unit, label="taken")]
+        if self._item.looks_ahead:
             handles.append(Line2D([], [], color=PLAN, linewidth=3 * self._unit, label="planned"))
         if self._world.goal(self._item) is not None:
             handles.append(self._mark("goal", None, 18))

@@ -59,6 +59,11 @@ def asking(change: Callable[[Subject], object]) -> MeansConfig:
     return spoiled(MeansConfig(), replacing("run", run))
 
 
+def checking(answer: Callable[[Subject], str | None]) -> MeansConfig:
+    """An analysis with a check of its own."""
+    return spoiled(MeansConfig(), replacing("check", lambda _, subject: answer(subject)))
+
+
 def finding(change: Callable[[Findings], Findings]) -> MeansConfig:
     """An analysis whose findings are changed."""
     return spoiled(MeansConfig(), replacing("run", lambda method, *args, **kwargs: change(method(*args, **kwargs))))
@@ -111,15 +116,18 @@ def test_a_correct_analysis_passes() -> None:
             asking(lambda subject: subject.model.requires_grad_()),  # type: ignore[union-attr]
             "run left parameters of the model with gradients; they came without",
         ),
-        (asking(impatient), "with episodes of two steps, run raised IndexError("),
-        (asking(lambda subject: subject.held_out.values[0]), "without held-out episodes, run raised IndexError("),
+        (asking(impatient), "with episodes of two steps, IndexError("),
+        (checking(lambda _: "not today"), "check refuses a model that offers all that models may: 'not today'; return"),
+        (checking(lambda subject: subject.training.values.fill(3)), "check changed training.values; an analysis"),
+        (asking(lambda subject: subject.held_out.values[0]), "without held-out episodes, IndexError("),
     ],
 )
 def test_a_broken_analysis_is_found_out(config: MeansConfig, message: str) -> None:
     assert complaint(lambda: check_analysis(config)).startswith(message)
 
 
+@pytest.mark.parametrize("method", ["check", "run"])
 @every_meddling
-def test_an_analysis_that_meddles_is_found_out(meddling: str) -> None:
-    config = spoiled(MeansConfig(), meddling_in("run", meddling))
-    assert complaint(lambda: check_analysis(config)).startswith(f"run {MEDDLING[meddling][1]}")
+def test_an_analysis_that_meddles_is_found_out(meddling: str, method: str) -> None:
+    config = spoiled(MeansConfig(), meddling_in(method, meddling))
+    assert complaint(lambda: check_analysis(config)).startswith(f"{method} {MEDDLING[meddling][1]}")

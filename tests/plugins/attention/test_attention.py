@@ -11,7 +11,7 @@ from tests.core.toys import CorridorData, Quiet, corridor_rows, fitted
 from torch import Tensor, nn
 
 from ttf.episodes import Rows
-from ttf.errors import DataError, RecipeError
+from ttf.errors import DataError
 from ttf.interfaces.analysis import Subject
 from ttf.interfaces.model import HasAttention
 from ttf.layout import Layout
@@ -61,7 +61,9 @@ def subject(model: object, *, held_out: Rows = HELD_OUT, stride: int = 1) -> Sub
 
 
 def find(about: Subject, **fields: Any) -> Findings:  # noqa: ANN401
-    return AttentionConfig(**fields).build().run(about, seed=0, progress=Quiet())
+    analysis = AttentionConfig(**fields).build()
+    assert analysis.check(about) is None
+    return analysis.run(about, seed=0, progress=Quiet())
 
 
 def built(config: ModelConfig) -> SequenceModel:
@@ -92,6 +94,8 @@ def test_maps_are_means_over_windows_of_the_last_predictions() -> None:
         ["t\N{MINUS SIGN}2", "t\N{MINUS SIGN}1", "t"],
         [D, D, D - 1],
     )
+    assert figure.columns.part_names == ["s", "a", "r", ""] * 2 + ["s", "a", "r"]
+    assert figure.columns.parts == [2, 1, 1, 1] * 2 + [2, 1, 1]
     assert figure.abreast == 2
 
 
@@ -112,8 +116,22 @@ def test_windows_are_at_most_as_long_as_the_models_context_and_lie_a_stride_apar
 @pytest.mark.parametrize(
     ("shares", "striped", "row", "text"),
     [
-        ({(0, 0): 0.25, (1, 1): 0.75}, False, [25, 75, 0, 0.75 / 4, 0, 75], "2 give more than half"),
-        ({(1, 0): 0.2, (2, 0): 0.3, (3, 0): 0.5}, True, [0, 20, 80, 100, 100, 0], "0 give more than half"),
+        (
+            {(0, 0): 0.25, (1, 1): 0.75},
+            False,
+            [25, 75, 0, 0.75 / 4, 0, 75, 0, 2, 0],
+            "Of 2 heads, 0 give the column that they predict more than 3 times its even share of what they give to "
+            "past transitions (striated); 2 give transitions earlier than the one before less than 1/3 of their even "
+            "share (Markovian).",
+        ),
+        (
+            {(1, 0): 0.2, (2, 0): 0.3, (3, 0): 0.5},
+            True,
+            [0, 20, 80, 100, 100, 0, 4, 0, 0],
+            "Of 2 heads, 2 give the column that they predict more than 3 times its even share of what they give to "
+            "past transitions (striated); 0 give transitions earlier than the one before less than 1/3 of their even "
+            "share (Markovian).",
+        ),
     ],
 )
 def test_shares_say_where_attention_goes(
@@ -128,6 +146,9 @@ def test_shares_say_where_attention_goes(
         "same column before",
         "actions: past actions",
         "actions: past states",
+        "actions: past actions, times even",
+        "actions: past states, times even",
+        "states: past actions, times even",
     ]
     for cells in table.rows:
         percent = [float(str(cell)) for cell in cells[1:]]
@@ -135,21 +156,60 @@ def test_shares_say_where_attention_goes(
             percent[3] /= 100  # one of four columns that are predicted and can be looked at
         assert percent == pytest.approx(row, rel=1e-5)
     assert len(table.rows) == 2
-    assert text in found.text
-    assert ("2 give the column that they predict more than 3 times its even share" in found.text) == striped
+    assert found.text.endswith(text)
 
 
-def test_a_model_without_attention_says_so() -> None:
-    with pytest.raises(RecipeError) as error:
-        find(subject(built(LSTMConfig(layers=1, width=8, context=3))))
-    assert str(error.value) == "attention: the model, a LSTM, has none; a gpt has"
+class Even(nn.Module):
+    """Looks at all tokens alike, but for values that came before."""
+
+    def __init__(self, context: int) -> None:
+        super().__init__()
+        self.layout, self.context = TRAINING.layout, context
+
+    def attention(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
+        length = tokens.shape[1]
+        weights = torch.ones(1, len(tokens), 1, length, length).tril()
+        weights[..., D - 1 :: D] = 0
+        return weights / weights.sum(-1, keepdim=True)
+
+
+def test_a_head_that_looks_everywhere_alike_is_neither_markovian_nor_striated() -> None:
+    for context in (3, 5):
+        found = find(subject(Even(context)))
+        assert "0 give the column that they predict" in found.text
+        assert "0 give transitions earlier" in found.text
+        (row,) = found.tables[0].rows
+        assert row[-3:] == pytest.approx([1, 1, 1], rel=1e-6)
+
+
+def test_windows_of_two_transitions_tell_nothing_of_markovian_heads() -> None:
+    assert "Markovian" in find(subject(Even(3))).text
+    text = find(subject(Even(2))).text
+    assert "(striated)." in text
+    assert "Markovian" not in text
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (LSTMConfig(layers=1, width=8, context=3), "the model (LSTM) has no attention; a gpt has"),
+        (
+            GPTConfig(layers=1, heads=1, width=8, context=1),
+            "a model of single transitions looks at none before; model.context 2",
+        ),
+    ],
+)
+def test_a_model_that_looks_at_nothing_before_is_not_asked(config: ModelConfig, reason: str) -> None:
+    assert AttentionConfig().build().check(subject(built(config))) == reason
 
 
 def test_episodes_that_are_too_short_are_named_in_a_line() -> None:
     short = HELD_OUT.select(np.flatnonzero(HELD_OUT.lengths < 8))
     longest = int(short.lengths.max())
     with pytest.raises(DataError) as error:
-        find(subject(Looking(TRAINING.layout, 5, {}, striped=False), held_out=short, stride=3))
+        AttentionConfig().build().check(
+            subject(Looking(TRAINING.layout, 5, {}, striped=False), held_out=short, stride=3)
+        )
     assert str(error.value) == (
         "attention: no episode is long enough: 5 transitions need 13 recorded steps, the longest of the held-out "
         f"episodes has {longest}; lower transitions"

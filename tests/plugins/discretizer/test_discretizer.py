@@ -34,10 +34,12 @@ def test_the_table_is_what_encoding_and_decoding_do_to_held_out_values() -> None
     tokens = DISCRETIZER.encode(values)
     errors = (DISCRETIZER.decode(tokens) - values).abs()
     spans = np.ptp(TRAINING.values, axis=0)
-    for column, (name, live, dead, mean, largest, entropy, outside) in enumerate(table.rows):
+    for column, (name, live, dead, low, high, mean, largest, entropy, outside) in enumerate(table.rows):
         assert name == TRAINING.layout.names[column]
         assert live == int(DISCRETIZER.live[column].sum())
         assert (live, dead) == (live, 12 - live)
+        assert low == TRAINING.values[:, column].min()
+        assert high == TRAINING.values[:, column].max()
         assert mean == pytest.approx(float(100 * errors[:, column].mean()) / spans[column], rel=1e-5)
         assert largest == pytest.approx(float(100 * errors[:, column].max()) / spans[column], rel=1e-5)
         shares = np.bincount(tokens[:, column].numpy()) / len(tokens)
@@ -49,8 +51,8 @@ def test_the_table_is_what_encoding_and_decoding_do_to_held_out_values() -> None
 def test_the_figures_compare_training_with_held_out_episodes() -> None:
     errors, entropies = findings().bars
     assert [bars.name for bars in errors.bars] == ["training episodes", "held-out episodes"]
-    assert errors.bars[1].values == [row[3] for row in findings().tables[0].rows]
-    assert entropies.bars[1].values == [row[5] for row in findings().tables[0].rows]
+    assert errors.bars[1].values == [row[5] for row in findings().tables[0].rows]
+    assert entropies.bars[1].values == [row[7] for row in findings().tables[0].rows]
     limits = entropies.bars[2].values
     assert limits == [math.log2(int(count)) for count in DISCRETIZER.live.sum(1)]
     for bars in entropies.bars[:2]:
@@ -62,12 +64,12 @@ def test_the_figures_compare_training_with_held_out_episodes() -> None:
 
 def test_the_text_says_which_column_loses_most() -> None:
     rows = findings().tables[0].rows
-    worst = max(rows, key=lambda row: float(str(row[3])))
+    worst = max(rows, key=lambda row: float(str(row[5])))
     dead = sum(int(str(row[2])) for row in rows)
-    outside = sum(int(str(row[6])) for row in rows)
+    outside = sum(int(str(row[8])) for row in rows)
     assert findings().text == (
         "Every value of held-out episodes is encoded as a token and decoded again. The mean error is largest for "
-        f"{worst[0]}, {worst[3]:.2g} % of its range. Of 60 bins {dead} are dead: no training value falls into them. "
+        f"{worst[0]}, {worst[5]:.2g} % of its range. Of 60 bins {dead} are dead: no training value falls into them. "
         f"{outside} of {5 * len(HELD_OUT.values):,} values lie outside the bins and are clipped."
     )
 
@@ -76,4 +78,4 @@ def test_without_held_out_episodes_those_of_the_training_are_measured() -> None:
     found = findings(held_out=False)
     assert found.text.startswith("Every value of training episodes (none were held out) is encoded")
     assert [bars.name for bars in found.bars[0].bars] == ["training episodes"]
-    assert found.bars[0].bars[0].values == [row[3] for row in found.tables[0].rows]
+    assert found.bars[0].bars[0].values == [row[5] for row in found.tables[0].rows]

@@ -12,7 +12,7 @@ from tests.plugins.html.test_html import HOSTILE, report
 
 from ttf.errors import DataError
 from ttf.findings import Axis, BarFigure, Bars, Estimate, Findings, LineFigure, Map, MapFigure, Series, Table
-from ttf_plugins.html import analyses
+from ttf_plugins.html import analyses, tables
 
 if TYPE_CHECKING:
     from ttf.paper import Picture
@@ -63,6 +63,24 @@ def test_analyses_have_a_section_of_their_own(full_run: RunDir) -> None:
     assert [[], [0.5, 0.25, 0.75], [], [1234.0], [0.01234]] in page.tables
 
 
+def test_how_an_analysis_was_asked_stands_beside_its_findings(full_run: RunDir) -> None:
+    store(full_run, everything(), config={"kind": "error", "actions": "model", "steps": 5, "sample": True})
+    text = " ".join(report(full_run).text.split())
+    assert "error (actions: model, steps: 5, sample: true), of the model after 5 000 updates." in text
+
+
+def test_columns_that_an_analysis_tells_of_stand_in_the_report_once(full_run: RunDir) -> None:
+    before = report(full_run)
+    store(full_run, everything(), config={"kind": "error"})
+    store(full_run, everything(), "discretizer", config={"kind": "discretizer"})
+    after = report(full_run)
+    assert "Column by column below, among the analyses." in after.text
+    assert after.sections == ["results", "behaviour", "training", "discretizer", "analyses", "provenance"]
+    assert after.tags.count("img") == before.tags.count("img") - 1 + 2 * 3
+    assert len(after.tables) == len(before.tables) - 1 + 2
+    assert "Column by column below" not in before.text
+
+
 def test_a_page_of_analyses_alone_is_complete_in_itself(run: RunDir) -> None:
     store(run, everything())
     page = report(run)
@@ -98,6 +116,13 @@ def test_every_series_bar_and_map_is_drawn_with_its_names() -> None:
     assert {"a", "b", "first", "second", "size"} <= set(written(bars))
     assert {"x", "y", "z", "t-1", "t", "row", "column", "size", *(f"error {i}" for i in range(5))} <= set(written(maps))
     assert svg(maps).count("<image ") == 5 + 1  # the colour bar's
+
+
+def test_parts_of_groups_are_named_below_every_column_of_maps() -> None:
+    columns = Axis("column", ["before", "now"], [3, 2], [2, 1, 1, 1], ["s", "a", "s", ""])
+    figure = MapFigure("", "", Axis("", ["x"]), columns, "", [Map(str(i), [[0.0] * 5]) for i in range(3)], abreast=2)
+    names = written(analyses.pictures(Findings("", "", maps=[figure]))[0])
+    assert [names.count(name) for name in ("before", "now", "s", "a")] == [2, 2, 4, 2]
 
 
 def test_maps_share_their_colours_and_are_clear_of_what_is_not_known() -> None:
@@ -157,4 +182,38 @@ def test_many_names_are_not_written_on_top_of_one_another() -> None:
     ],
 )
 def test_a_cell_is_rounded_for_people_and_exact_for_programs(value: Any, text: str) -> None:  # noqa: ANN401
-    assert str(analyses.cell(value)) == text
+    assert [[str(cell) for cell in row] for row in tables.cells(Table("", "", ["what"], [[value]]))] == [[text]]
+
+
+def test_numbers_of_a_column_have_the_same_digits_but_for_those_that_would_be_hidden() -> None:
+    def shown(*column: Any) -> list[str]:  # noqa: ANN401
+        rows = tables.cells(Table("", "", ["what"], [[value] for value in column]))
+        return [re.sub("<.*?>", "", str(row[0])) for row in rows]
+
+    assert shown(Estimate(1.05, 0.95, 1.17), Estimate(1.05, 0.967, 1.147)) == [
+        "1.050 [0.950, 1.170]",
+        "1.050 [0.967, 1.147]",
+    ]
+    assert shown(Estimate(0.0213, 0.0206, 0.022), Estimate(0.5, 0.45, 0.55), Estimate(1.05, 0.95, 1.17)) == [
+        "0.021 [0.021, 0.022]",
+        "0.500 [0.450, 0.550]",
+        "1.050 [0.950, 1.170]",
+    ]
+    assert shown(59.21, 16.62, 5.213, 0.0, None, 12) == ["59.2", "16.6", "5.2", "0.0", "\N{EN DASH}", "12"]
+    assert shown(1234.5, 2345.6, 0.0123) == [
+        "1\N{NARROW NO-BREAK SPACE}234",
+        "2\N{NARROW NO-BREAK SPACE}346",
+        "0.0123",
+    ]
+
+
+def test_ticks_between_whole_numbers_are_left_out_and_references_can_be_told_apart() -> None:
+    near = [Series("far", [1, 2, 3], [70, 80, 90]), *(Series(name, [1, 3], [8, 8], dashed=True) for name in "ab")]
+    picture, fractions = (
+        analyses.pictures(Findings("", "", lines=[LineFigure("", "", "x", "", series)]))[0]
+        for series in (near, [Series("far", [1, 2.5], [70, 90])])
+    )
+    assert {"1", "2", "3"} <= set(written(picture))
+    assert [any("." in text for text in written(one)) for one in (picture, fractions)] == [False, True]
+    dashes = re.findall(r"stroke-dasharray: ([\d., ]+); stroke-dashoffset: 0; stroke: #777777", svg(picture))
+    assert len(set(dashes)) == 2

@@ -82,6 +82,19 @@ def test_a_failed_episode_is_marked_in_every_picture_from_above(contents: Conten
         assert svg(before) != svg(after)
 
 
+def test_plans_of_a_single_transition_are_no_lines_and_are_left_out(contents: Contents) -> None:
+    short = [
+        dataclasses.replace(item, plans={step: plan[:1] for step, plan in item.plans.items()})
+        for item in contents.trajectories
+    ]
+    without = dataclasses.replace(contents, trajectories=short)
+    titles = [[picture.title for picture in pictures(one)["behaviour"]] for one in (contents, without)]
+    assert titles == [["Trajectories from above", "Imagined plans"], ["Trajectories from above"]]
+    (over_time,) = pictures(dataclasses.replace(without, floor=None))["behaviour"]
+    assert "<!-- planned -->" not in svg(over_time)
+    assert "plans" not in over_time.caption
+
+
 def test_without_a_floor_plan_an_episode_is_drawn_over_time(contents: Contents) -> None:
     (picture,) = pictures(dataclasses.replace(contents, floor=None))["behaviour"]
     assert picture.title == "An episode over time"

@@ -106,7 +106,7 @@ def test_every_evaluation_episode_is_listed_exactly(full_run: RunDir) -> None:
 def test_the_main_result_is_told_in_the_first_paragraph(full_run: RunDir) -> None:
     text = " ".join(report(full_run).text.split())
     assert (
-        "A gpt of 1 012 345 parameters was trained for 5 000 updates on "
+        "A model gpt of 1 012 345 parameters was trained for 5 000 updates on "
         "ttf/pointmaze-medium-waypoints-v0 (1 692 episodes, 200 013 steps). On unseen seeds, "
         "beam_search succeeded in 90.0 % of 30 episodes (95 % interval 74.4 to 96.5 %) and took" in text
     )

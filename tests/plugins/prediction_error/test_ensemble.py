@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 from tests.core.toys import Quiet
-from tests.plugins.prediction_error.worlds import LAYOUT, fitted, subject, world
+from tests.plugins.prediction_error.worlds import LAYOUT, subject, world
 from torch import Tensor
 
 from ttf_plugins.prediction_error import PredictionErrorConfig
@@ -93,7 +93,7 @@ class Constant(Ensemble):  # type: ignore[misc]  # final; a stand-in whose Gauss
 
 def test_the_likelihood_is_that_of_the_mixture_of_members_and_rollouts() -> None:
     rows = world(6, 12, seed=0)
-    asked = ask(subject(rows), PredictionErrorConfig(steps=2, starts=4, rollouts=3), fitted(), 1)
+    asked = ask(subject(rows), PredictionErrorConfig(steps=2, starts=4, rollouts=3), 1)
     answer = EnsemblePredictor(Constant(), far_range(asked), asked.actions).predict(asked, 0, Quiet())
     start = asked.recorded[:, asked.history, LAYOUT.observations].unsqueeze(1)
     assert answer.likelihood is not None
@@ -110,7 +110,7 @@ def test_the_likelihood_is_that_of_the_mixture_of_members_and_rollouts() -> None
 @pytest.mark.parametrize("bounded", [True, False])
 def test_states_are_kept_within_the_range_of_the_data_if_wanted(bounded: bool) -> None:
     rows = world(6, 40, seed=0)
-    asked = ask(subject(rows), PredictionErrorConfig(steps=30, starts=4, sample=False), fitted(), 1)
+    asked = ask(subject(rows), PredictionErrorConfig(steps=30, starts=4, sample=False), 1)
     limits = data_range(pairs_of(subject(rows))) if bounded else far_range(asked)
     answer = EnsemblePredictor(Constant(), limits, asked.actions).predict(asked, 0, Quiet())
     start = asked.recorded[:, asked.history, LAYOUT.observations]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def question(*, memory: bool = True, noise: bool = False, history: int = 2, **fields: Any) -> Question:  # noqa: ANN401
     rows = world(12, 30, seed=0, memory=memory, noise=noise)
     config = PredictionErrorConfig(**({"steps": 20, "starts": 10, "rollouts": 3} | fields))
-    return ask(subject(rows), config, fitted(), history)
+    return ask(subject(rows), config, history)
 
 
 def predicted(model: SequenceModel, asked: Question, context: int | None = None, seed: int = 0) -> Answer:

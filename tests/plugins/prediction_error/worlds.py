@@ -110,9 +110,9 @@ class KnowingModel(SequenceModel):
         return []
 
 
-def fitted() -> Discretizer:
+def fitted(layout: Layout = LAYOUT) -> Discretizer:
     """Every place is a bin of its own, and decodes as itself; bins are 1 wide, but for the two at the ends."""
-    discretizer = UniformConfig(bins=BINS).build(LAYOUT)
+    discretizer = UniformConfig(bins=BINS).build(layout)
     discretizer.fit(torch.arange(BINS, dtype=torch.float32)[:, None].expand(-1, LAYOUT.width))
     return discretizer
 
