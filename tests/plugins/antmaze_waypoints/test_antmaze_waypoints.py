@@ -78,7 +78,7 @@ def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
     first, second = _Bar(), _Bar()
     source = _SMALL.build(seed=0, progress=first)
     again = _SMALL.build(seed=0, progress=second)
-    assert (first.tasks, first.done) == ([("collecting AntMaze_UMaze-v5", 3000)], 3000)
+    assert (first.tasks, first.done) == ([("collecting AntMaze umaze", 3000)], 3000)
     assert second.tasks == []
     assert source.provenance == again.provenance
     assert source.provenance.id == dataset_id(_SMALL, 0)
