@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ttf.beam import SearchDecoderConfig
+from ttf.beam import BeamDecoderConfig, SearchDecoderConfig
 from ttf.component import SLOTS
 from ttf.errors import did_you_mean
 from ttf.source import dotted, look_up, shown
@@ -106,6 +106,15 @@ def check_horizon(source: Source, recipe: Recipe) -> None:
     if isinstance(decoder, SearchDecoderConfig) and model is not None and model.context == 1 and decoder.horizon > 1:
         text = f"must be 1, as a model with model.context 1 predicts single transitions, found {decoder.horizon}"
         source.note(source.place(("decoder", "horizon")), text, ("decoder", "horizon"))
+
+
+def check_subgoals(source: Source, recipe: Recipe) -> None:
+    """Note a temperature of subgoals where there are none."""
+    decoder = recipe.decoder
+    if isinstance(decoder, BeamDecoderConfig) and decoder.subgoal_temperature is not None and not recipe.data.subgoal:
+        at = ("decoder", "subgoal_temperature")
+        text = f"must be null without data.subgoal, as no subgoals are planned, found {decoder.subgoal_temperature:g}"
+        source.note(source.place(at), text, at)
 
 
 def component_sections(data: object) -> Iterator[tuple[str, Keys]]:
