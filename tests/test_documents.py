@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ttf.ablate.study import load_study
 from ttf.cli.edge import run_cli
 from ttf.cli.group import make_cli
+from ttf.cli.shipped import shipped_recipes
 from ttf.data_check.check import check_data
 from ttf.errors import TtfError
 from ttf.interrupts import EXIT_CODES
@@ -63,7 +64,15 @@ def test_there_are_recipes_and_pages_to_check() -> None:
 
 @pytest.mark.parametrize("file", [*RECIPES, *SMOKE, *FULL, *STUDIES], ids=name_of)
 def test_a_shipped_recipe_is_valid(file: Path, builtin_registry: Registry) -> None:
-    assert load(file, builtin_registry).name in {file.stem, f"smoke_{file.stem}", f"study_{file.stem}"}
+    names = {"recipes": "{}", "smoke": "smoke_{}", "full": "{}_full", "studies": "study_{}"}
+    assert load(file, builtin_registry).name == names[file.parent.name].format(file.stem)
+
+
+def test_no_two_shipped_recipes_share_a_folder_of_runs(builtin_registry: Registry) -> None:
+    shipped = shipped_recipes()
+    assert len(shipped) == len([*RECIPES, *SMOKE, *FULL, *STUDIES])
+    names = {load(file, builtin_registry).name for file in shipped.values()}
+    assert len(names) == len(shipped)
 
 
 @pytest.mark.parametrize("file", [*RECIPES, *SMOKE, *FULL, *STUDIES], ids=name_of)

@@ -8,9 +8,11 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -110,6 +112,25 @@ def test_every_dependency_is_pinned_and_none_is_the_stranger_called_ttf() -> Non
     assert {normal(requirement) for requirement in wanted} <= pinned
     assert "ttf" not in pinned
     assert "torch==2.13.0" in lines
+
+
+def test_what_minari_brings_for_downloads_is_pinned() -> None:
+    (minari,) = (Requirement(text) for text in PROJECT["dependencies"] if text.startswith("minari"))
+    assert "hf" in minari.extras
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {normal(line.split("==")[0]) for line in lines if not line.startswith("#")}
+    needed, found = [minari], set[str]()
+    while needed:
+        requirement = needed.pop()
+        found.add(normal(requirement.name))
+        for text in metadata.requires(requirement.name) or ():
+            wanted = Requirement(text)
+            applies = any(
+                wanted.marker is None or wanted.marker.evaluate({"extra": e}) for e in requirement.extras or [""]
+            )
+            if applies and normal(wanted.name) not in found:
+                needed.append(wanted)
+    assert {"huggingface-hub", "tqdm"} <= found <= pinned
 
 
 def normal(requirement: str) -> str:

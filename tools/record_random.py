@@ -9,25 +9,33 @@ of your own: put it where the actions are sampled.
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
-import gymnasium
-
-from ttf.minari_store import exists
+from ttf.errors import DataError
+from ttf.interfaces.data import EnvironmentSpec
+from ttf.minari_store import check_id, exists
 from ttf.minari_write import create
 from ttf.observations import ObservationRule
 from ttf.recording import Recording
+from ttf.registered import make
 
 if TYPE_CHECKING:
+    import gymnasium
     import numpy as np
     from minari.data_collector import EpisodeBuffer
 
 
 def record(environment: str, dataset: str, episodes: int, seed: int) -> None:
-    """Play some episodes and store them, unless they are stored already."""
+    """Play some episodes and store them, unless they are stored already.
+
+    Raises:
+        DataError: the environment is not registered, or a data set cannot be called so.
+    """
+    check_id(dataset)
+    played = make(EnvironmentSpec(environment))
     if exists(dataset):
         return
-    played = gymnasium.make(environment)
     played.action_space.seed(seed)
     buffers = [_episode(played, seed + episode) for episode in range(episodes)]
     create(dataset, played, buffers, algorithm="random", description=f"Random actions in {environment}.")
@@ -49,7 +57,10 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    record(arguments.environment, arguments.dataset, arguments.episodes, arguments.seed)
+    try:
+        record(arguments.environment, arguments.dataset, arguments.episodes, arguments.seed)
+    except DataError as error:
+        sys.exit(f"Error: {error}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ took 5.3 million steps, 25 minutes on two cores; another version of MuJoCo gives
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,7 +221,16 @@ def export(file: Path, learner: Learner, scores: Scores) -> None:
     arrays: dict[str, Any] = {"mean": scores.mean, "std": scores.std}
     for i, layer in enumerate(layer for layer in learner.policy if isinstance(layer, nn.Linear)):
         arrays |= {f"w{i}": layer.weight.detach().numpy(), f"b{i}": layer.bias.detach().numpy()}
-    np.savez(file, **{name: array.astype(np.float32) for name, array in arrays.items()})
+    with file.open("wb") as opened:
+        np.savez(opened, **{name: array.astype(np.float32) for name, array in arrays.items()})
+
+
+def check_writable(file: Path) -> None:
+    """Leave the program unless the file can be written; what it holds stays."""
+    try:
+        file.open("ab").close()
+    except OSError as error:
+        sys.exit(f"Error: {file} cannot be written: {error.strerror}")
 
 
 def main() -> None:
@@ -231,6 +241,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    check_writable(arguments.file)
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(1)
     ants, learner, scores = Ants(arguments.seed, arguments.threads), Learner(), Scores()

@@ -114,6 +114,20 @@ class MinariSource(DataSource):
         return self._behaviour
 
 
+def check_id(dataset_id: str) -> None:
+    """Look whether Minari and recipes can call a data set so.
+
+    Raises:
+        DataError: they cannot.
+    """
+    if not _ID.fullmatch(dataset_id):
+        message = (
+            f"data set id {dataset_id!r} must be words of letters, digits, '_' and '-' with a version at the end, "
+        )
+        message += "such as mine/pendulum-v0"
+        raise DataError(message)
+
+
 def exists(dataset_id: str) -> bool:
     """Whether the local store has the data set."""
     return bool((get_dataset_path(dataset_id) / "data").exists())

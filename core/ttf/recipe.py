@@ -26,7 +26,7 @@ from ttf.component import (
 )
 from ttf.errors import RecipeError
 from ttf.overrides import apply_option, apply_override, drop_fields_of_other_kinds, kinds
-from ttf.requirements import check_horizon, check_kinds, check_repetitions, check_requirements
+from ttf.requirements import check_horizon, check_kinds, check_repetitions, check_requirements, check_subgoals
 from ttf.section import Section
 from ttf.sections import EvaluationConfig, StudyConfig, TrainingConfig
 from ttf.source import Place
@@ -229,6 +229,7 @@ def _checked(source: Source, registry: Registry, components: Components) -> Reci
         narrowed = recipe_model(registry).model_validate(_without(source.data, source.refused))
         fields = {name: getattr(narrowed, name) for name in Recipe.model_fields}
         check_horizon(source, narrowed)
+        check_subgoals(source, narrowed)
     except ValidationError as error:
         note_validation_errors(source, error, components)
     source.raise_problems()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import warnings
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,8 @@ def merged(
 def make(spec: EnvironmentSpec) -> gymnasium.Env[Any, Any]:
     """Make a registered environment, without gymnasium's passive checker.
 
-    The option ``goal_cell`` [row, column] is not the environment's own: it fixes the goal of a maze.
+    The option ``goal_cell`` [row, column] is not the environment's own: it fixes the goal of a maze. That there is a
+    later version is not said: what was recorded in one version is acted out in that one.
 
     Raises:
         DataError: the id is not registered, or the environment refuses its options.
@@ -57,7 +59,9 @@ def make(spec: EnvironmentSpec) -> gymnasium.Env[Any, Any]:
     options = dict(spec.options)
     goal_cell = options.pop(OPTION, None)
     try:
-        environment = gymnasium.make(spec.id, disable_env_checker=True, **options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r".*The environment \S+ is out of date", DeprecationWarning)
+            environment = gymnasium.make(spec.id, disable_env_checker=True, **options)
     except Exception as error:
         message = f"environment {spec.id!r} cannot be made with {dict(spec.options)}: {reason(error)}"
         raise DataError(message) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ttf.beam import SearchDecoderConfig
+from ttf.beam import BeamDecoderConfig, SearchDecoderConfig
 from ttf.component import SLOTS
 from ttf.errors import did_you_mean
 from ttf.source import dotted, look_up, shown
@@ -113,6 +113,15 @@ def check_horizon(source: Source, recipe: Recipe) -> None:
         return
     text = f"must be 1, as {why}, found {decoder.horizon}"
     source.note(source.place(("decoder", "horizon")), text, ("decoder", "horizon"))
+
+
+def check_subgoals(source: Source, recipe: Recipe) -> None:
+    """Note a temperature of subgoals where there are none."""
+    decoder = recipe.decoder
+    if isinstance(decoder, BeamDecoderConfig) and decoder.subgoal_temperature is not None and not recipe.data.subgoal:
+        at = ("decoder", "subgoal_temperature")
+        text = f"must be null without data.subgoal, as no subgoals are planned, found {decoder.subgoal_temperature:g}"
+        source.note(source.place(at), text, at)
 
 
 def component_sections(data: object) -> Iterator[tuple[str, Keys]]:

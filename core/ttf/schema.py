@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import create_model
 
-from ttf.beam import SearchDecoderConfig
+from ttf.beam import BeamDecoderConfig, SearchDecoderConfig
 from ttf.component import SLOTS
 from ttf.recipe import narrowed_model
 from ttf.requirements import ONCE, SECTION_REQUIRES
@@ -37,6 +37,7 @@ def recipe_schema(registry: Registry) -> Schema:
         *_section_rules(),
         *_repetition_rules(registry),
         *_horizon_rules(registry),
+        *_subgoal_rules(registry),
     ]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
@@ -89,20 +90,30 @@ def _repetition_rules(registry: Registry) -> list[Schema]:
 
 def _horizon_rules(registry: Registry) -> list[Schema]:
     """A model of single transitions, or of nothing but actions, is for horizons of 1."""
-    names = [name for entry in registry.entries if _searches(entry) for name in registry.names(entry)]
-    if not names:
-        return []
     context = {"type": "object", "required": ["context"], "properties": {"context": {"const": 1}}}
     single = {"required": ["model"], "properties": {"model": context}}
     weight = {"type": "object", "required": ["observation_weight"], "properties": {"observation_weight": {"const": 0}}}
     blind = {"required": ["training"], "properties": {"training": weight}}
     near = {"properties": {"horizon": {"const": 1}}, "required": ["horizon"]}
-    condition = {"allOf": [{"anyOf": [single, blind]}, _has_kind("decoder", names)]}
-    return [_rule(condition, {"properties": {"decoder": near}})]
+    far = {"anyOf": [single, blind]}
+    decoders = _decoders(registry, SearchDecoderConfig)
+    return [_rule({"allOf": [far, decoder]}, {"properties": {"decoder": near}}) for decoder in decoders]
 
 
-def _searches(entry: Entry) -> bool:
-    return entry.slot == "decoder" and issubclass(entry.component, SearchDecoderConfig)
+def _subgoal_rules(registry: Registry) -> list[Schema]:
+    """A temperature of subgoals is for data that has them."""
+    warm = {"required": ["subgoal_temperature"], "properties": {"subgoal_temperature": {"type": "number"}}}
+    leading = {"required": ["subgoal"], "properties": {"subgoal": {"type": "object"}}}
+    decoders = _decoders(registry, BeamDecoderConfig)
+    condition = {"properties": {"decoder": warm}}
+    return [_rule({"allOf": [decoder, condition]}, {"properties": {"data": leading}}) for decoder in decoders]
+
+
+def _decoders(registry: Registry, base: type[Component]) -> list[Schema]:
+    """That the decoder is one of a base's, if there are any."""
+    entries = [entry for entry in registry.entries if entry.slot == "decoder" and issubclass(entry.component, base)]
+    names = [name for entry in entries for name in registry.names(entry)]
+    return [_has_kind("decoder", names)] if names else []
 
 
 def _rule(condition: Schema, consequence: Schema) -> Schema:

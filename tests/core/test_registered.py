@@ -42,3 +42,8 @@ def test_only_plain_options_that_differ_from_the_registered_ones_are_taken_over(
     assert plain_options("Pendulum-v1", recorded) == {"g": 9.8, "goals": [[1, "r"], (2.0, None)]}
     assert plain_options("Pendulum-v1", {"max_episode_steps": 50}) == {"max_episode_steps": 50}
     assert plain_options("Unknown-v0", {"max_episode_steps": 50}) == {"max_episode_steps": 50}
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_environment_of_an_older_version_is_made_without_a_word_about_later_ones() -> None:
+    make(EnvironmentSpec("CartPole-v0")).close()

@@ -168,6 +168,11 @@ class LayoutInfo(Document):
     action: int
     names: list[str] = []
 
+    @property
+    def subgoal(self) -> int:
+        """How many of the action's columns are a subgoal's."""
+        return sum(name.startswith("subgoal[") for name in self.names)
+
 
 class ModelInfo(Document):
     """The trained model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 from typing import TYPE_CHECKING
 
 import minari
@@ -14,6 +15,8 @@ from ttf.minari_write import add_once
 from ttf.observations import ObservationRule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ttf.interfaces.progress import Progress
     from ttf_plugins.minari import MinariConfig
 
@@ -34,8 +37,19 @@ def open_source(config: MinariConfig, progress: Progress) -> MinariSource:
 
 def _download(dataset_id: str) -> None:
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # Minari prints what it does
+        with contextlib.redirect_stdout(io.StringIO()), _no_warnings():  # Minari prints what it does
             minari.download_dataset(dataset_id)
     except Exception as error:  # the network fails in as many ways as there are libraries below Minari
         message = f"Minari data set {dataset_id!r} cannot be downloaded: {reason(error)}"
         raise DataError(message) from error
+
+
+@contextlib.contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Have nothing logged below errors: each of five attempts in vain would have two lines."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

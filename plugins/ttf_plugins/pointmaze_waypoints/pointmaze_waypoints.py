@@ -81,7 +81,7 @@ def _collect(
         with ExitStack() as stack:
             environments = [stack.enter_context(closing(make(spec))) for _ in range(BATCH)]
             policy = _policy(config, _RECORDED, environments[0])
-            with progress.task(f"collecting {spec.id}", config.steps, unit="steps") as task:
+            with progress.task(f"collecting PointMaze {config.maze}", config.steps, unit="steps") as task:
                 episodes = collect(partial(run, environments, policy), steps=config.steps, seed=seed, task=task)
             create(identifier, environments[0], episodes, algorithm=_ALGORITHM, description=_DESCRIPTION)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +78,7 @@ def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
     first, second = _Bar(), _Bar()
     source = _SMALL.build(seed=0, progress=first)
     again = _SMALL.build(seed=0, progress=second)
-    assert (first.tasks, first.done) == ([("collecting AntMaze_UMaze-v5", 3000)], 3000)
+    assert (first.tasks, first.done) == ([("collecting AntMaze umaze", 3000)], 3000)
     assert second.tasks == []
     assert source.provenance == again.provenance
     assert source.provenance.id == dataset_id(_SMALL, 0)
@@ -197,9 +196,8 @@ def test_the_kind_minari_reads_the_same_episodes_and_environment() -> None:
 def test_an_observation_is_position_then_the_27_dimensions_that_ant_v4_has_too() -> None:
     new = make(environment_spec("umaze"))
     options = {key: environment_spec("umaze").options[key] for key in ("maze_map", "goal_cell")}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # v4 is deprecated, and what Minari's D4RL data sets were recorded in
-        old = make(EnvironmentSpec("AntMaze_UMaze-v4", {**options, "continuing_task": False}))
+    # what Minari's D4RL data sets were recorded in
+    old = make(EnvironmentSpec("AntMaze_UMaze-v4", {**options, "continuing_task": False}))
     simulator: Any = new.unwrapped
     random = np.random.default_rng(0)
     seen, before = new.reset(seed=0)[0], old.reset(seed=0)[0]

@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from ttf.errors import DataError
+from ttf.layout import Layout
 from ttf.run_dir import read_lines, write_lines
 from ttf.testing import check_reporter
 from ttf_plugins.html import HtmlConfig
@@ -179,6 +180,14 @@ def test_an_empty_folder_gives_a_page_that_says_so(run: RunDir) -> None:
     assert "img" not in page.tags
     assert "It has not been evaluated." in page.text
     assert "ttf report ." in page.text
+
+
+def test_the_subgoals_of_actions_are_counted_by_themselves(full_run: RunDir) -> None:
+    layout = Layout(29, 10, subgoal_columns=(0, 1))
+    document = {**full_run.read("run"), "layout": {"observation": 29, "action": 10, "names": layout.names}}
+    full_run.write("run", document)
+    said = "29 observation, 2 subgoal and 8 action dimensions, a reward and a value: 41 tokens."
+    assert f"A transition has {said}" in " ".join(report(full_run).text.split())
 
 
 def test_training_without_validation_or_with_one_record_is_drawn(full_run: RunDir) -> None:

@@ -78,7 +78,7 @@ def test_a_data_set_is_collected_once_and_then_reused(store: Path) -> None:
     first, second = _Bar(), _Bar()
     source = _SMALL.build(seed=0, progress=first)
     again = _SMALL.build(seed=0, progress=second)
-    assert (first.tasks, first.done) == ([("collecting PointMaze_UMaze-v3", 1500)], 1500)
+    assert (first.tasks, first.done) == ([("collecting PointMaze umaze", 1500)], 1500)
     assert second.tasks == []
     assert source.provenance == again.provenance
     assert source.provenance.id == dataset_id(_SMALL, 0)
@@ -344,7 +344,9 @@ def test_four_rooms_are_joined_by_four_doors_and_nothing_else() -> None:
 
 @pytest.mark.usefixtures("store")
 def test_evaluation_is_in_the_maze_of_the_data_even_where_its_map_is_not_registered() -> None:
-    source = PointMazeWaypointsConfig(maze="fourrooms", steps=1000).build(seed=0, progress=_Bar())
+    bar = _Bar()
+    source = PointMazeWaypointsConfig(maze="fourrooms", steps=1000).build(seed=0, progress=bar)
+    assert bar.tasks == [("collecting PointMaze fourrooms", 1000)]
     recorded = source.environment
     assert recorded == environment_spec("fourrooms")
     environment = GymnasiumConfig().build(source)
