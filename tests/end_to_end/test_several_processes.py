@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import pytest
 from safetensors.torch import load_file
 from tests.end_to_end.test_whole_runs import workshop
@@ -125,6 +126,8 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     path = tmp_path_factory.mktemp("processes")
     workshop(path)
+    with h5py.File(path / "swings.hdf5", "r+") as file:
+        file["observations"][:, 2] = 0.5  # a goal stays
     (path / "swings.yaml").write_text(RECIPE.format(file=path / "swings.hdf5"))
     (path / "alarm.py").write_text(ALARM)
     (path / "alarm-1.dist-info").mkdir()
