@@ -149,12 +149,16 @@ class Pretrained:
     def check(self, recipe: Recipe) -> None:
         """Refuse a recipe that these files were not made from.
 
+        A field that has come since they were written had its default then.
+
         Raises:
             RecipeError: a section that shapes them differs.
         """
         found, wanted = self.described.sections, _sections(recipe)
         for name in SECTIONS:
-            for place, theirs, ours in _differences(name, found.get(name), wanted[name]):
+            section = getattr(recipe, name)
+            defaults = plain_section(type(section)()) if section is not None else {}
+            for place, theirs, ours in _differences(name, found.get(name), wanted[name], defaults):
                 message = (
                     f"{place} is {json.dumps(ours)} in the recipe, but {json.dumps(theirs)} in the pretrained files "
                     f"{self.folder}; leave out --pretrained to train"
@@ -167,7 +171,7 @@ def _sections(recipe: Recipe) -> dict[str, dict[str, Any] | None]:
 
 
 def _differences(
-    name: str, found: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None
+    name: str, found: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None, defaults: Mapping[str, Any]
 ) -> Iterable[tuple[str, object, object]]:
     """Place, value found and value wanted of every difference."""
     if found is None or wanted is None or found.get("kind") != wanted.get("kind"):
@@ -175,5 +179,6 @@ def _differences(
             yield name, (found or {}).get("kind"), (wanted or {}).get("kind")
         return
     for field in sorted({*found, *wanted}):
-        if found.get(field) != wanted.get(field):
-            yield f"{name}.{field}", found.get(field), wanted.get(field)
+        theirs, ours = found.get(field, defaults.get(field)), wanted.get(field)
+        if theirs != ours:
+            yield f"{name}.{field}", theirs, ours

@@ -110,6 +110,18 @@ def test_a_recipe_that_the_parts_were_not_made_from_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_field_that_the_parts_do_not_know_had_its_default(parts: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "parts"
+    shutil.copytree(parts, copy)
+    described = json.loads((copy / "pretrained.json").read_text())
+    del described["sections"]["critic"]["subgoal_waves"]
+    (copy / "pretrained.json").write_text(json.dumps(described))
+    assert len(planned(again(copy, tmp_path / "runs"))) == 5
+    wavy = GUIDED.model_copy(update={"critic": CRITIC.model_copy(update={"subgoal_waves": 2})})
+    with pytest.raises(RecipeError, match=r"^critic\.subgoal_waves is 2 in the recipe, but 0 in the pretrained files"):
+        again(copy, tmp_path / "runs", wavy)
+
+
 def test_a_decoder_or_evaluation_may_differ(parts: Path, tmp_path: Path) -> None:
     wider = ValueGuidedConfig(horizon=1, beam_width=4, expand=2, context=3)
     assert len(planned(again(parts, tmp_path, GUIDED.model_copy(update={"decoder": wider, "seed": 7})))) == 5

@@ -54,6 +54,11 @@ class IQLConfig(CriticConfig):
     steps, without asking which actions they were (Park et al. 2023, "HIQL", equation 4), and is learned many times
     sooner than by single steps. null for none; planners are then told V."""
 
+    subgoal_waves: Annotated[int, Field(ge=0, le=64)] = 0
+    """Sines and cosines of each of those dimensions that values of subgoals are made of, in place of the dimension
+    itself (Fourier features, Tancik et al. 2020); the slowest of them rises over four deviations. Such values are
+    sharper, and do not rise beyond a goal where no data is. 0 for none."""
+
     policy: bool = False
     """Whether to train a policy too, for the baseline `iql`: a Gaussian whose mean lies within the range of the data's
     actions, learned at a rate that falls to 0 as a cosine. It acts with the mean."""

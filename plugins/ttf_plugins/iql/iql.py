@@ -52,19 +52,27 @@ class Places(nn.Module):
             dimensions = f"an observation has {layout.observation} dimensions"
             message = f"critic.subgoal_dims: {max(dims)} is out of range; {dimensions}"
             raise RecipeError(message)
-        self.dims = dims
-        self.v = mlp(len(dims), 1, hidden=config.hidden, layers=config.layers)
+        self.dims, self.waves = dims, config.subgoal_waves
+        self.v = mlp(len(dims) * (2 * self.waves or 1), 1, hidden=config.hidden, layers=config.layers)
         self.averaged_v = deepcopy(self.v).requires_grad_(requires_grad=False)
 
     def forward(self, scaled: Tensor) -> Tensor:
         """Values (...) of scaled observations (..., O)."""
-        values: Tensor = self.v(scaled[..., self.dims]).squeeze(-1)
+        values: Tensor = self.v(self._seen(scaled)).squeeze(-1)
         return values
 
     def averaged(self, scaled: Tensor) -> Tensor:
         """Values (...) of scaled observations (..., O), of the averaged weights."""
-        values: Tensor = self.averaged_v(scaled[..., self.dims]).squeeze(-1)
+        values: Tensor = self.averaged_v(self._seen(scaled)).squeeze(-1)
         return values
+
+    def _seen(self, scaled: Tensor) -> Tensor:
+        """The dimensions (..., n) of scaled observations (..., O), or waves of them."""
+        places = scaled[..., self.dims]
+        if not self.waves:
+            return places
+        angles = places.unsqueeze(-1) * torch.arange(1, self.waves + 1, device=places.device) * (math.pi / 4)
+        return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
 
 @final

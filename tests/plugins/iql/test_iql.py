@@ -28,7 +28,13 @@ LEFT, RIGHT = -1.0, 1.0
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"policy": True}, {"policy": True, "normalise": False, "layers": 1}, {"subgoal_dims": [0], "policy": True}],
+    [
+        {},
+        {"policy": True},
+        {"policy": True, "normalise": False, "layers": 1},
+        {"subgoal_dims": [0], "policy": True},
+        {"subgoal_dims": [0], "subgoal_waves": 3},
+    ],
 )
 def test_the_contract_of_critics_is_kept(fields: dict[str, Any]) -> None:
     check_critic(IQLConfig(hidden=8, updates=10, **fields))
@@ -233,6 +239,17 @@ def test_values_of_subgoals_are_expectiles_of_what_came_later(expectile: float) 
     other[:, 1] += 3.0
     assert torch.equal(critic.subgoal_value(other), critic.subgoal_value(data.observations))
     assert not torch.equal(critic.value(data.observations), critic.subgoal_value(data.observations))
+
+
+def test_values_made_of_waves_are_the_same_where_data_is_and_do_not_rise_where_none_is() -> None:
+    data = walks()
+    plain, wavy = (trained(data, Layout(2, 1), 1500, subgoal_dims=[0], subgoal_waves=waves) for waves in (0, 4))
+    seen = data.observations[:CELLS]
+    np.testing.assert_allclose(wavy.subgoal_value(seen), plain.subgoal_value(seen), atol=0.2)
+    period = torch.tensor([8 * float(wavy.scaling.deviation[0]), 0.0])
+    torch.testing.assert_close(wavy.subgoal_value(seen + period), wavy.subgoal_value(seen), atol=1e-3, rtol=0)
+    assert float((plain.subgoal_value(seen + period) - plain.subgoal_value(seen)).abs().min()) > 0.01
+    assert torch.equal(wavy.subgoal_value(seen + torch.tensor([0.0, 3.0])), wavy.subgoal_value(seen))
 
 
 def test_values_of_subgoals_change_nothing_else() -> None:
