@@ -121,10 +121,8 @@ def check_id(dataset_id: str) -> None:
         DataError: they cannot.
     """
     if not _ID.fullmatch(dataset_id):
-        message = (
-            f"data set id {dataset_id!r} must be words of letters, digits, '_' and '-' with a version at the end, "
-        )
-        message += "such as mine/pendulum-v0"
+        words = "words of letters, digits, '_' and '-' with a version at the end, such as mine/pendulum-v0"
+        message = f"data set id {dataset_id!r} must be {words}"
         raise DataError(message)
 
 
