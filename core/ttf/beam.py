@@ -85,7 +85,12 @@ class BeamDecoderConfig(SearchDecoderConfig):
 
     speculate: Literal["auto", "on", "off"] = "auto"
     """Whether the tokens of an action, and of an observation, are guessed at once and read again until nothing changes
-    (Jacobi decoding), which gives the same plan in fewer and larger steps. `auto` does on a GPU, which likes them."""
+    (Jacobi decoding), which gives the same plan in fewer and larger steps. `auto` does on a GPU, which likes them, until
+    plans are recorded."""
+
+    cuda_graph: bool = True
+    """On a GPU, whether the kernels of a plan are recorded, once for every number of environments planned together, and
+    then replayed, so that the GPU need not wait for Python. Recorded plans are not speculated."""
 
     def settings(self, model: SequenceModel, *, discount: float) -> BeamSettings:
         """What these options make of the engine for a model."""
@@ -101,6 +106,7 @@ class BeamDecoderConfig(SearchDecoderConfig):
             sampling=Sampling(self.temperature, self.reference_cdf, self.top_p, self.k_act),
             stop=self.stop,
             speculate=self.speculate,
+            cuda_graph=self.cuda_graph,
             choosing=Sampling(self.subgoal_temperature) if self.subgoal_temperature else None,
             observing=Sampling(self.temperature, top_p=self.observation_top_p) if self.observation_top_p else None,
         )

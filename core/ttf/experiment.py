@@ -159,7 +159,11 @@ class Experiment:
             message = f"data set {provenance.id!r} has changed since {self.run_dir.path} began; it cannot be resumed"
             raise DataError(message)
         self._update(
-            data={**asdict(provenance), **statistics(data.source.episodes())},
+            data={
+                **asdict(provenance),
+                **statistics(data.source.episodes()),
+                "best_fraction": self.recipe.data.best_fraction,
+            },
             layout={"observation": layout.observation, "action": layout.action, "names": layout.names},
             source=describe(data),
         )

@@ -87,11 +87,19 @@ def make_data(recipe: Recipe, source: DataSource, episodes: Sequence[Episode]) -
     """
     config, seed = recipe.data, data_seed(recipe)
     width, actions = check_episodes(episodes)
+    episodes = best(episodes, config.best_fraction)
     goals, layout = take_apart(config, width, actions)
     rows = make_rows(episodes, layout, config, goals)
     fraction = recipe.training.validation_fraction if recipe.training else 0.0
     training, held_out = split(len(episodes), fraction, stream(seed, "validation"))
     return Data(source, rows.select(training), rows.select(held_out), [episodes[i] for i in training], goals)
+
+
+def best(episodes: Sequence[Episode], fraction: float) -> list[Episode]:
+    """That share of the episodes, at least one, with the highest return, in their order; of equal ones the first."""
+    returns = np.array([episode.rewards.sum(dtype=np.float64) for episode in episodes])
+    count = max(1, round(fraction * len(episodes)))
+    return [episodes[i] for i in np.sort(np.argsort(-returns, kind="stable")[:count])]
 
 
 def take_apart(config: DataConfig, width: int, actions: int) -> tuple[GoalColumns | None, Layout]:

@@ -95,13 +95,28 @@ class Reader:
     """The rows of a search, read by the model no sooner than their next token is asked for.
 
     Row k of context b is flat row ``b * K + k``; at first, K is 1.
+
+    Args:
+        model: reads.
+        context: tokens (B, L) that all rows of a context begin with.
+        settings: of the search.
+        goal: tokens (B, G), if the model is to know one.
+        static: whether what is read depends on shapes alone: nothing is guessed, and rows that are alike are not
+            found. That is how a search is recorded.
     """
 
     def __init__(
-        self, model: SequenceModel, context: Tensor, settings: SearchSettings, goal: Tensor | None = None
+        self,
+        model: SequenceModel,
+        context: Tensor,
+        settings: SearchSettings,
+        goal: Tensor | None = None,
+        *,
+        static: bool = False,
     ) -> None:
         self.tokens = context  # (B * K, length): the context, and what has been written since
         self.rows = 1  # of each context, K
+        self._static = static
         self._goal = goal  # (B, G)
         self._contexts, self._common = context.shape  # how many tokens all rows of a context have in common
         self._model = model
@@ -133,7 +148,7 @@ class Reader:
         """
         length, layout = self.tokens.shape[1], self._model.layout
         last = length + len(columns) - 1  # the window must not move between the tokens guessed at once
-        if speculate and layout.dropped(length, self._limit) == layout.dropped(last, self._limit):
+        if speculate and not self._static and layout.dropped(length, self._limit) == layout.dropped(last, self._limit):
             self._guess(columns, choose)
         else:
             for column in columns:
@@ -222,6 +237,8 @@ class Reader:
         start, width = max(first, self._common), self._model.layout.width
         if first < start:
             _, state = self._model.read(tokens[:, 0, first:start], state)
+        if self._static:
+            return self._begun_each(state, tokens[:, :, start : tokens.shape[2] - width])
         reading = tokens.new_zeros(self._contexts, self.rows)  # which of the state's rows each row goes on from
         alike = torch.ones(1, 1, 1, dtype=torch.bool, device=tokens.device)
         for end in range(first + width, tokens.shape[2] - width + 1, width):
@@ -233,6 +250,11 @@ class Reader:
                 _, state = self._model.read(part.flatten(0, 1)[flattened(leaders, self.rows)], state)
                 start, reading = end, follows
         return state.select(reading)
+
+    def _begun_each(self, state: State, tokens: Tensor) -> State:
+        """A state in which every row has read tokens (B, K, n) of its own after what all rows have in common."""
+        state = state.select(tokens.new_zeros(self._contexts, self.rows))
+        return self._model.read(tokens.flatten(0, 1), state)[1] if tokens.shape[2] else state
 
 
 def precise(logits: Tensor) -> Tensor:

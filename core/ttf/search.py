@@ -8,11 +8,13 @@ score.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
+from ttf.captured import Captured, Recorder
 from ttf.device import wanted
 from ttf.interfaces.decoder import Decoder, Plan
 from ttf.reader import Grammar, Reader, SearchSettings, in_turns
@@ -47,6 +49,9 @@ class BeamSettings(SearchSettings):
 
     speculate: Literal["auto", "on", "off"] = "auto"
     """Whether the tokens of a transition are guessed at once, which changes the steps and not the plan."""
+
+    cuda_graph: bool = True
+    """Whether plans are recorded and replayed on a GPU, unless they are speculated whatever the device."""
 
     def acting(self, layout: Layout, column: int) -> Sampling:
         """How a column of the action is sampled."""
@@ -128,6 +133,7 @@ class BeamSearch:
         self.settings = settings
         self.score = score
         self._grammar = Grammar(discretizer, settings.stop)
+        self._captured = Captured(partial(self._plan, static=True), Recorder())
 
     def uniforms_shape(self, contexts: int) -> tuple[int, int, int, int]:
         """Shape (H, A, B, W * E) of the random numbers that a plan for ``contexts`` contexts uses.
@@ -144,12 +150,13 @@ class BeamSearch:
 
         ``uniforms`` are uniform numbers in [0, 1) of ``uniforms_shape``.
         """
-        return in_turns(self._plan, uniforms.shape[-1], context, goal, uniforms)
+        captured = self.settings.cuda_graph and context.is_cuda and self.settings.speculate != "on"
+        return in_turns(self._captured if captured else self._plan, uniforms.shape[-1], context, goal, uniforms)
 
-    def _plan(self, context: Tensor, goal: Tensor | None, uniforms: Tensor) -> Plan:
-        """The search itself."""
+    def _plan(self, context: Tensor, goal: Tensor | None, uniforms: Tensor, *, static: bool = False) -> Plan:
+        """The search itself; a ``static`` one does the same whatever the tensors hold, and never waits for a GPU."""
         settings, contexts = self.settings, len(context)
-        reader = Reader(self.model, context, settings, goal)
+        reader = Reader(self.model, context, settings, goal, static=static)
         zeros = uniforms.new_zeros(contexts)
         rows = _Rows(zeros, zeros, zeros, zeros.bool())
         for t in range(settings.horizon):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
+from ttf.interfaces.decoder import Plan
 from ttf.interfaces.discretizer import Discretizer
 from ttf.interfaces.model import SequenceModel, State
 from ttf.layout import Layout
@@ -148,3 +151,25 @@ def random_goals(model: SequenceModel, contexts: int, seed: int) -> Tensor:
     """Goals (contexts, G), one of its own for every context; some dimensions are unknown."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(model.bins + 1, (contexts, model.layout.goal), generator=generator)
+
+
+WAITS = ("_local_scalar_dense", "nonzero", "lift_fresh")
+"""Operators that wait for a GPU, or copy what the program made to it."""
+
+
+def traced(search: Callable[..., Plan], inputs: Sequence[Tensor | None]) -> Callable[..., Plan]:
+    """The operators of a search, recorded and then replayed as a GPU does, without one.
+
+    Recording fails where the search asks a tensor for a value, and the test where an operator is none for a recording.
+    """
+
+    def planned(*inputs: Tensor | None) -> tuple[Tensor, Tensor]:
+        plan = search(*inputs)
+        return plan.tokens, plan.score
+
+    with torch.inference_mode(mode=False), torch.no_grad():
+        graph = make_fx(planned)(*inputs)
+    for node in graph.graph.nodes:
+        assert not any(name in str(node.target) for name in WAITS), node
+        assert "_to_copy" not in str(node.target) or node.kwargs.get("device") is None, node
+    return torch.no_grad()(lambda *inputs: Plan(*graph(*inputs)))

@@ -122,7 +122,7 @@ def test_the_last_override_of_a_value_wins(builtin_registry: Registry) -> None:
         (
             "decoder.widht=3",
             "decoder.widht: unknown field; did you mean 'beam_width'?; known: actions, beam_width, context, "
-            "deadline_ms, expand, horizon, k_act, kind, memory, observation_top_p, plan_every, precision, "
+            "cuda_graph, deadline_ms, expand, horizon, k_act, kind, memory, observation_top_p, plan_every, precision, "
             "reference_cdf, speculate, stop, subgoal_temperature, temperature, top_p, window",
         ),
         ("decoder.horizon=0", "decoder.horizon: must be at least 1, found 0"),
@@ -218,7 +218,7 @@ def test_a_dump_says_every_default_and_leaves_out_absent_sections(file: Path, bu
     file.write_text("name: x\ndata: {kind: minari, terminal_penalty: -100}\nreporters: [{kind: html}]\n")
     assert dump(load(file, builtin_registry)) == (
         "name: x\nseed: 0\ndevice: auto\n"
-        "data:\n  kind: minari\n  discount: 0.99\n  terminal_penalty: -100.0\n"
+        "data:\n  kind: minari\n  best_fraction: 1.0\n  discount: 0.99\n  terminal_penalty: -100.0\n"
         "  reward_scale: 1.0\n  reward_shift: 0.0\n"
         "  goal: null\n  subgoal: null\n  observation_dims: null\n  stride: 1\n  stride_action: first\n  seed: null\n"
         '  dataset: "D4RL/pointmaze/medium-v2"\n  download: false\n  observation_keys: null\n'.replace('"', "")

@@ -159,6 +159,7 @@ class DataInfo(Document):
     steps: int | None = None
     returns: Spread | None = Field(default=None, validation_alias="return")
     length: Spread | None = None
+    best_fraction: float = 1.0
 
 
 class LayoutInfo(Document):
