@@ -84,12 +84,14 @@ def export(run: RunDir, recipe: Recipe, folder: Path) -> None:
     if saved is None or recipe.training is None or saved.step < recipe.training.steps:
         message = f"{run.path}: the sequence model is not trained to the end; there is nothing to export"
         raise CheckpointError(message)
-    _save(folder / "model", saved.step, {name: saved.tensors[name] for name in ("model", "discretizer")})
+    critic = None
     if recipe.critic is not None:
         critic = learned_checkpoint(recipe, run, "critic", recipe.critic)
         if critic is None or critic.step < recipe.critic.updates:
             message = f"{run.path}: the critic is not trained to the end; there is nothing to export"
             raise CheckpointError(message)
+    _save(folder / "model", saved.step, {name: saved.tensors[name] for name in ("model", "discretizer")})
+    if critic is not None:
         _save(folder / "critic", critic.step, {"learner": critic.tensors["learner"]})
     described = Described(
         format=FORMAT,

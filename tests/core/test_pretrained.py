@@ -153,6 +153,7 @@ def test_a_run_that_is_not_trained_to_the_end_cannot_be_exported(trained: RunDir
     longer = GUIDED.model_copy(update={"critic": CRITIC.model_copy(update={"updates": 99})})
     with pytest.raises(CheckpointError, match="the critic is not trained to the end"):
         export(trained, longer, tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED.iterdir()))
