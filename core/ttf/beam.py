@@ -85,8 +85,8 @@ class BeamDecoderConfig(SearchDecoderConfig):
 
     speculate: Literal["auto", "on", "off"] = "auto"
     """Whether the tokens of an action, and of an observation, are guessed at once and read again until nothing changes
-    (Jacobi decoding), which gives the same plan in fewer and larger steps. `auto` does on a GPU, which likes them, until
-    plans are recorded."""
+    (Jacobi decoding), which gives the same plan in fewer and larger steps. `auto` does on a GPU, which likes them,
+    until plans are recorded."""
 
     cuda_graph: bool = True
     """On a GPU, whether the kernels of a plan are recorded, once for every number of environments planned together, and

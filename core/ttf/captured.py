@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -30,7 +30,7 @@ class Recorder:
     """Records searches on a GPU. Recordings share their memory, so only one at a time may be replayed."""
 
     def __init__(self) -> None:
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None  # torch's own type for it is private
 
     def __call__(self, search: Search, inputs: Sequence[Tensor | None]) -> Search:
         """Record a search; what is returned takes inputs of the same shapes.
@@ -40,7 +40,7 @@ class Recorder:
         """
         held = [None if given is None else given.clone() for given in inputs]
         with torch.cuda.device(next(given.device for given in held if given is not None)):
-            beside = torch.cuda.Stream()
+            beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             beside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(beside):  # what libraries set up in their first call cannot be recorded
                 search(*held)

@@ -79,8 +79,7 @@ class DataConfig(Component):
     slot = "data"
 
     best_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the episodes that are learned from, those with the highest return: 0.1 makes behaviour cloning the
-    `10 % BC` of Chen et al. 2021. What is said of the data, and of its behaviour, is about all episodes."""
+    """Share of the episodes, those with the highest return, that is learned from (0.1: `10 % BC`, Chen et al. 2021)."""
 
     discount: Annotated[float, Field(gt=0, le=1)] = 0.99
     """Discount factor of the value column and of the planner."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ttf import interop
-from ttf.bench import data, plan, start, train
+from ttf.bench import data, gpu, plan, start, train
 from ttf.bench.measure import Measurement, gemm_rate
 from ttf.bench.parts import Parts, random_rows
 from ttf.bench.published import PublishedModel, published_update
@@ -48,6 +48,23 @@ def test_the_arithmetic_of_a_plan_is_what_was_worked_out_before(name: str, secon
     case = next(case for case in plan.CASES if case.name == name)
     model = plan.Problem.of(case, parts, 1).search.model
     assert plan.floor(case, model) / 70e9 == pytest.approx(seconds, rel=0.1)
+
+
+def test_a_gpu_is_timed_in_every_mode_and_makes_the_same_plans(parts: Parts) -> None:
+    *plans, training = gpu.measure(parts, (TINY,), torch.device("cpu"), replace(SMALL, precision="bfloat16"))
+    exact, rough = plans[:3], plans[3:]
+    assert [one.name for one in exact] == [f"gpu/plan tiny, {mode}" for mode in gpu.MODES]
+    assert [one.name for one in rough] == [f"gpu/plan tiny, {mode}, bfloat16" for mode in gpu.MODES]
+    assert [one.details for one in exact] == [{"tokens": 3 * 5, "differing": 0}] * 3
+    assert all(one.value > 0 for one in [*plans, training])
+    assert training.details["of_floor"] > 0
+
+
+def test_a_gpu_that_is_not_there_is_not_timed(capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert run_cli(["bench", "gpu"]) != 0
+    assert capsys.readouterr().err.startswith("Error: device 'cuda' is not available; this machine has: cpu")
 
 
 @pytest.mark.parametrize("window", ["sliding", "growing"])
@@ -95,8 +112,8 @@ def test_the_memory_of_a_plan_is_measured_in_a_process_of_its_own() -> None:
 
 def test_the_published_update_and_ours_make_the_same_weights(parts: Parts, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    discretizer, windows = train._data(SMALL, parts, tmp_path)
-    trainer = train._trainer(SMALL, parts, discretizer, windows, tmp_path)
+    discretizer, windows = train.make_data(SMALL, parts, tmp_path)
+    trainer = train.make_trainer(SMALL, parts, discretizer, windows, tmp_path)
     without_warmup = trainer.config.model_copy(update={"warmup_steps": 0})
     trainer._schedule = make_schedule(without_warmup, len(windows), trainer.model.block)
     published = train._published(SMALL)

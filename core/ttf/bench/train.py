@@ -82,8 +82,8 @@ def measure(parts: Parts, rate: float) -> Iterator[Measurement]:
         if case.precision == "bfloat16" and not has_bfloat16(torch.device("cpu")):
             continue  # it would be emulated
         with tempfile.TemporaryDirectory() as folder:
-            discretizer, windows = _data(case, parts, Path(folder))
-            trainer = _trainer(case, parts, discretizer, windows, Path(folder))
+            discretizer, windows = make_data(case, parts, Path(folder))
+            trainer = make_trainer(case, parts, discretizer, windows, Path(folder))
             published = _published(case)
             _check_equal(case, parts, published, windows)
             optimizer, loss = published.optimizer(6e-4), TokenLoss(discretizer, trainer.config, trainer.model.block)
@@ -104,7 +104,8 @@ def measure(parts: Parts, rate: float) -> Iterator[Measurement]:
         yield Measurement(f"train/{case.name}", case.tokens / seconds, "tokens/s", "higher", details)
 
 
-def _data(case: Case, parts: Parts, folder: Path) -> tuple[Discretizer, Windows]:
+def make_data(case: Case, parts: Parts, folder: Path) -> tuple[Discretizer, Windows]:
+    """Random rows in windows, and what made tokens of them."""
     rows = random_rows(case.layout, 20_000, 20)
     discretizer = parts.discretizer("uniform", bins=BINS).build(case.layout)
     discretizer.fit(torch.from_numpy(rows.values))
@@ -112,9 +113,11 @@ def _data(case: Case, parts: Parts, folder: Path) -> tuple[Discretizer, Windows]
     return discretizer, Windows(tokens, rows, stop=discretizer.stop, context=case.context, stride=1)
 
 
-def _trainer(case: Case, parts: Parts, discretizer: Discretizer, windows: Windows, folder: Path) -> Trainer:
+def make_trainer(case: Case, parts: Parts, discretizer: Discretizer, windows: Windows, folder: Path) -> Trainer:
+    """A trainer of a fresh model, on the discretizer's device."""
     names = ("layers", "heads", "width", "context", "dropout", "attention_dropout")
     model = parts.model(**{name: getattr(case, name) for name in names}).build(case.layout, BINS)
+    model.to(discretizer.live.device)
     config = TrainingConfig(steps=1000, batch_size=case.batch, precision=case.precision)
     return Trainer(
         model, discretizer, windows, None, config, seed=0, folder=folder, recipe_hash="", report=lambda _: None

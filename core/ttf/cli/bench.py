@@ -1,4 +1,4 @@
-"""ttf bench: how fast this machine plans, trains, reads data and starts."""
+"""ttf bench: how fast this machine plans, trains, reads data and starts, and how fast its GPU plans and trains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ttf.bench.measure import Measurement
     from ttf.bench.results import Results
 
-PARTS = ("plan", "train", "data", "start")
+PARTS = ("plan", "train", "data", "start", "gpu")
 
 EPILOG = """\b
 Examples:
@@ -36,12 +36,13 @@ Examples:
     "--against", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Compare with earlier results."
 )
 def bench(parts: tuple[str, ...], everything: bool, threads: int, file: Path | None, against: Path | None) -> None:
-    """Measure PARTS, or all of them: plan, train, data, start.
+    """Measure PARTS, or all of them: plan, train, data, start, and gpu where there is one.
 
     Plans are compared with those of a slow, obvious search, and a model's outputs with those of the published one,
-    before their times are; the processor's time counts, and the fastest of several runs.
+    before their times are; the processor's time counts, for a GPU that of the clock, and the fastest of several runs.
     """
     from ttf.bench.results import Results
+    from ttf.device import resolve_device
 
     if file and not file.parent.is_dir():  # before minutes are spent
         message = f"--json {file}: no such folder: {file.parent}"
@@ -49,6 +50,8 @@ def bench(parts: tuple[str, ...], everything: bool, threads: int, file: Path | N
     earlier = Results.read(against) if against else None
     import torch
 
+    if "gpu" in parts:
+        resolve_device("cuda")
     from ttf.bench.measure import gemm_rate
     from ttf.cli.output import make_console
 
@@ -72,7 +75,9 @@ def bench(parts: tuple[str, ...], everything: bool, threads: int, file: Path | N
 
 def _measures(rate: float, *, everything: bool) -> Mapping[str, Callable[[], Iterator[Measurement]]]:
     """How each part is measured."""
-    from ttf.bench import data, plan, start, train
+    import torch
+
+    from ttf.bench import data, gpu, plan, start, train
     from ttf.bench.parts import Parts
     from ttf.registry import load_registry
 
@@ -82,7 +87,7 @@ def _measures(rate: float, *, everything: bool) -> Mapping[str, Callable[[], Ite
         "train": lambda: train.measure(made, rate),
         "data": lambda: data.measure(made),
         "start": start.measure,
-    }
+    } | ({"gpu": lambda: gpu.measure(made, plan.CASES, torch.device("cuda"))} if torch.cuda.is_available() else {})
 
 
 _DETAILS = {

@@ -117,8 +117,8 @@ def test_a_recipe_with_a_new_component_is_told_the_same_errors(
     with pytest.raises(RecipeError) as error:
         load(file, registry)
     assert str(error.value) == (
-        f"{file}:2:25: data.step: unknown field; did you mean 'steps'?; known: best_fraction, discount, episodes, goal, kind, noise, "
-        "observation_dims, reward_scale, reward_shift, seed, steps, stride, stride_action, subgoal, "
+        f"{file}:2:25: data.step: unknown field; did you mean 'steps'?; known: best_fraction, discount, episodes, "
+        "goal, kind, noise, observation_dims, reward_scale, reward_shift, seed, steps, stride, stride_action, subgoal, "
         "terminal_penalty\n"
         f"{file}:3:21: discretizer.kind: unknown kind 'told_discretizr'; did you mean 'told_discretizer'?; known: "
         "told_discretizer; TTF_PLUGINS leaves plugins out"

@@ -1,0 +1,114 @@
+"""How fast a GPU plans and trains: token by token, and with what spares it waiting for Python."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import torch
+
+from ttf.bench import train
+from ttf.bench.measure import Measurement
+from ttf.bench.plan import Problem
+from ttf.captured import COMES
+from ttf.device import has_bfloat16
+from ttf.search import BeamSearch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ttf.bench.parts import Parts
+    from ttf.bench.plan import Case
+
+MODES: Mapping[str, Mapping[str, object]] = {
+    "token by token": {"speculate": "off", "cuda_graph": False},
+    "speculated": {"speculate": "on"},
+    "recorded": {"speculate": "off", "cuda_graph": True},
+}
+"""Settings of a search."""
+
+TRAINING = train.Case(
+    "halfcheetah", train.HALFCHEETAH, context=10, batch=256, attention_dropout=0.0, precision="bfloat16"
+)
+"""The published model with batches of 256."""
+
+UPDATES = 10
+
+
+def measure(
+    parts: Parts, cases: tuple[Case, ...], device: torch.device, training: train.Case = TRAINING
+) -> Iterator[Measurement]:
+    """Time plans and updates by the clock, once everything is compiled and recorded."""
+    for case in cases:
+        yield from _plans(case, parts, device)
+    yield _updates(training, parts, device)
+
+
+def _plans(case: Case, parts: Parts, device: torch.device) -> Iterator[Measurement]:
+    """The plans of a case; how many of their tokens are not those written token by token is among the details."""
+    problem = Problem.of(case, parts, 1)
+    expected = None
+    for dtype in (torch.float32, torch.bfloat16):
+        for mode, settings in MODES.items():
+            made = _on(problem, device, dtype, settings)
+            for _ in range(COMES + 1):
+                tokens = made.plan()
+            expected = tokens if expected is None else expected
+            details = {"tokens": tokens.numel(), "differing": int((tokens != expected).sum())}
+            name = f"gpu/plan {case.name}, {mode}{', bfloat16' if dtype is torch.bfloat16 else ''}"
+            yield Measurement(name, clock_seconds(made.plan, device), "s", "lower", details)
+
+
+def _on(problem: Problem, device: torch.device, dtype: torch.dtype, settings: Mapping[str, object]) -> Problem:
+    """The problem on a device, with a model in another precision and other settings."""
+    search = problem.search
+    model, discretizer = copy.deepcopy(search.model).to(device, dtype), copy.deepcopy(search.discretizer).to(device)
+    changed = BeamSearch(model, discretizer, replace(search.settings, **settings))  # type: ignore[arg-type]
+    return Problem(changed, problem.context.to(device), problem.uniforms.to(device))
+
+
+def _updates(case: train.Case, parts: Parts, device: torch.device) -> Measurement:
+    """Tokens a second of training, beside the rate of the matrix products that its perceptrons are."""
+    if not has_bfloat16(device):
+        case = replace(case, precision="float32")
+    with tempfile.TemporaryDirectory() as folder:
+        discretizer, windows = train.make_data(case, parts, Path(folder))
+        trainer = train.make_trainer(case, parts, discretizer.to(device), windows, Path(folder))
+        trainer.model.train()
+        trainer.update()  # compiles
+
+        def updates() -> None:
+            for _ in range(UPDATES):
+                trainer.update()
+
+        seconds = clock_seconds(updates, device) / UPDATES
+    rate = product_rate(case.tokens, case.width, device, getattr(torch, case.precision))
+    details = {"of_floor": case.operations() / rate / seconds, "gemm_gflops": rate / 1e9}
+    return Measurement(f"gpu/train {case.name}, {case.precision}", case.tokens / seconds, "tokens/s", "higher", details)
+
+
+def product_rate(rows: int, width: int, device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second of (rows, width) by (width, 4 width)."""
+    a, b = (torch.randn(shape, device=device).to(dtype) for shape in ((rows, width), (width, 4 * width)))
+    return 2 * rows * width * 4 * width / clock_seconds(lambda: torch.mm(a, b), device)
+
+
+def clock_seconds(action: Callable[[], object], device: torch.device, runs: int = 5) -> float:
+    """Time by the clock of the fastest of some runs, until the device has done all."""
+    times = []
+    for _ in range(1 + runs):
+        _wait(device)
+        started = perf_counter()
+        action()
+        _wait(device)
+        times.append(perf_counter() - started)
+    return min(times)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
