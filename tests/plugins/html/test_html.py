@@ -113,6 +113,12 @@ def test_the_main_result_is_told_in_the_first_paragraph(full_run: RunDir) -> Non
     )
 
 
+def test_a_run_that_learned_from_the_best_episodes_alone_says_so(full_run: RunDir) -> None:
+    rewrite(full_run, "run", lambda text: text.replace('"data": {', '"data": {"best_fraction": 0.25, ', 1))
+    text = " ".join(report(full_run).text.split())
+    assert "(1 692 episodes, 200 013 steps, the best 25 % of which are learned from). On unseen" in text
+
+
 def test_everything_strangers_name_is_text(full_run: RunDir) -> None:
     for name in ("run", "result", "discretizer"):
         rewrite(full_run, name, lambda text: hostile(text, "pointmaze_beam_search", "beam_search", "reward", "torch"))
