@@ -90,7 +90,8 @@ class BeamDecoderConfig(SearchDecoderConfig):
 
     cuda_graph: bool = True
     """On a GPU, whether the kernels of a plan are recorded, once for every number of environments planned together, and
-    then replayed, so that the GPU need not wait for Python. Recorded plans are not speculated."""
+    then replayed, so that the GPU need not wait for Python. Recorded plans are not speculated; where there is a
+    deadline nothing is recorded, as that takes longer than a plan."""
 
     def settings(self, model: SequenceModel, *, discount: float) -> BeamSettings:
         """What these options make of the engine for a model."""
@@ -106,7 +107,7 @@ class BeamDecoderConfig(SearchDecoderConfig):
             sampling=Sampling(self.temperature, self.reference_cdf, self.top_p, self.k_act),
             stop=self.stop,
             speculate=self.speculate,
-            cuda_graph=self.cuda_graph,
+            cuda_graph=self.cuda_graph and self.deadline_ms is None,
             choosing=Sampling(self.subgoal_temperature) if self.subgoal_temperature else None,
             observing=Sampling(self.temperature, top_p=self.observation_top_p) if self.observation_top_p else None,
         )

@@ -64,12 +64,15 @@ class Captured:
     """A search, recorded for every shape of inputs that comes more than a few times.
 
     Args:
-        search: asks no tensor for its values, as that would have to wait.
-        record: makes a recording, from the search and the inputs it is about to be given.
+        search: is asked until there is a recording, and where there can be none.
+        static: makes the same plans and asks no tensor for its values, as that would have to wait: what is recorded.
+        record: makes a recording, from a search and the inputs it is about to be given.
     """
 
-    def __init__(self, search: Search, record: Callable[[Search, Sequence[Tensor | None]], Search]) -> None:
-        self._search, self._record = search, record
+    def __init__(
+        self, search: Search, static: Search, record: Callable[[Search, Sequence[Tensor | None]], Search]
+    ) -> None:
+        self._search, self._static, self._record = search, static, record
         self._came: Counter[tuple[object, ...]] = Counter()
         self._recorded: dict[tuple[object, ...], Search] = {}  # the one used last is the last
         self._refused = False
@@ -80,7 +83,7 @@ class Captured:
         self._came[shapes] += 1
         if shapes not in self._recorded and self._came[shapes] > COMES and not self._refused:
             try:
-                self._recorded[shapes] = self._record(self._search, inputs)
+                self._recorded[shapes] = self._record(self._static, inputs)
             except RuntimeError as error:
                 self._refused = True
                 message = f"plans are made without a CUDA graph, as they cannot be recorded: {reason(error)}"

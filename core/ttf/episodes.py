@@ -156,7 +156,7 @@ def split(count: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], ND
     """
     held_out = min(int(np.ceil(fraction * count)), max(1, count - 1))
     if held_out and count < 2:
-        message = "the data has a single episode; set training.validation_fraction to 0 to hold none out"
+        message = "there is a single episode to learn from; set training.validation_fraction to 0 to hold none out"
         raise DataError(message)
     order = np.random.default_rng(seed).permutation(count)
     return np.sort(order[held_out:]), np.sort(order[:held_out])

@@ -133,7 +133,7 @@ class BeamSearch:
         self.settings = settings
         self.score = score
         self._grammar = Grammar(discretizer, settings.stop)
-        self._captured = Captured(partial(self._plan, static=True), Recorder())
+        self._captured = Captured(self._plan, partial(self._plan, static=True), Recorder())
 
     def uniforms_shape(self, contexts: int) -> tuple[int, int, int, int]:
         """Shape (H, A, B, W * E) of the random numbers that a plan for ``contexts`` contexts uses.

@@ -97,14 +97,19 @@ class Doubling:
         assert numbers is not None
         return Plan(2 * numbers, numbers)
 
+    def static(self, *inputs: Tensor | None) -> Plan:
+        message = "it is for recording"
+        raise AssertionError(message)
+
     def record(self, search: Callable[..., Plan], inputs: Sequence[Tensor | None]) -> Callable[..., Plan]:
+        assert search == self.static
         self.recorded += 1
         return lambda numbers: Plan(2 * numbers, numbers)
 
 
 def test_a_shape_is_recorded_once_it_has_come_often_enough() -> None:
     search = Doubling()
-    captured = Captured(search, search.record)
+    captured = Captured(search, search.static, search.record)
     for value in range(COMES + 5):
         assert captured(torch.full((2,), value)).tokens.tolist() == [2 * value] * 2
         assert captured(torch.full((3,), value)).tokens.tolist() == [2 * value] * 3
@@ -113,7 +118,7 @@ def test_a_shape_is_recorded_once_it_has_come_often_enough() -> None:
 
 def test_the_recording_used_longest_ago_goes() -> None:
     search = Doubling()
-    captured = Captured(search, search.record)
+    captured = Captured(search, search.static, search.record)
     for size in range(1, KEPT + 2):
         for _ in range(COMES + 1):
             captured(torch.zeros(size))
@@ -131,7 +136,7 @@ def test_what_cannot_be_recorded_is_searched_as_it_is_and_a_warning_says_why() -
         raise RuntimeError(message)
 
     search = Doubling()
-    captured = Captured(search, refuse)
+    captured = Captured(search, search.static, refuse)
     for _ in range(COMES):
         captured(torch.zeros(2))
     with pytest.warns(RuntimeWarning, match="cannot be recorded: operation not permitted when stream is capturing$"):

@@ -135,7 +135,7 @@ def test_some_episode_always_stays_to_be_trained_on() -> None:
 
 
 def test_a_single_episode_cannot_be_split() -> None:
-    with pytest.raises(DataError, match=r"the data has a single episode; set training.validation_fraction to 0"):
+    with pytest.raises(DataError, match=r"a single episode to learn from; set training.validation_fraction to 0"):
         split(1, 0.1, seed=0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from ttf import hookimpl
 from ttf.component import BaselineConfig, Component, CriticConfig
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 ttf_api = "1"
 
+#: What the validator below says, for the JSON Schema.
+WAVES_OF_DIMS: dict[str, JsonValue] = {
+    "if": {"properties": {"subgoal_waves": {"exclusiveMinimum": 0}}, "required": ["subgoal_waves"]},
+    "then": {"properties": {"subgoal_dims": {"type": "array"}}, "required": ["subgoal_dims"]},
+}
+
 
 class IQLConfig(CriticConfig):
     """Twin Q-functions and a value function that never ask for the worth of actions that are not in the data.
@@ -29,6 +35,8 @@ class IQLConfig(CriticConfig):
     Values learn an expectile of `min Q(s, a)` over the actions of the data; Q-functions learn
     `reward + discount * V(next observation)`. Planners are told the smaller one of the averaged Q-functions.
     """
+
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(WAVES_OF_DIMS))
 
     kind: Literal["iql"] = "iql"
     """Implicit Q-learning."""
@@ -68,6 +76,13 @@ class IQLConfig(CriticConfig):
 
     advantage_clip: Annotated[float, Field(gt=0, le=1e6)] = 100.0
     """Largest weight `exp(beta * (min Q(s, a) - V(s)))` of an action in the policy's loss."""
+
+    @model_validator(mode="after")
+    def _waves_of_dims(self) -> IQLConfig:
+        if self.subgoal_waves and self.subgoal_dims is None:
+            message = "subgoal_waves are waves of subgoal_dims: set subgoal_dims too, or subgoal_waves to 0"
+            raise ValueError(message)
+        return self
 
     def build(self, layout: Layout, *, discount: float) -> Critic:  # noqa: ARG002  (transitions carry it)
         """Make the critic with fresh weights.

@@ -217,7 +217,7 @@ EXPECTED: dict[str, tuple[Level, str, str]] = {
     ),
     "refused": (
         "error",
-        "the data has a single episode; set training.validation_fraction to 0 to hold none out",
+        "there is a single episode to learn from; set training.validation_fraction to 0 to hold none out",
         "the data as the recipe has it",
     ),
     "environment/none": (
