@@ -54,7 +54,8 @@ class LikelihoodSearch:
     @torch.inference_mode()
     def plan(self, context: Tensor, goal: Tensor | None = None) -> Plan:
         """Plan from contexts (B, n * D + O) int64, perhaps for goals (B, G); a plan's score is its log-probability."""
-        return in_turns(self._plan, self.settings.beam_width, context, goal)
+        tokens = self.settings.beam_width * self.settings.shown(context, self.layout)
+        return in_turns(self._plan, tokens, context, goal)
 
     def _plan(self, context: Tensor, goal: Tensor | None) -> Plan:
         """The search itself."""

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
     from ttf.interfaces.discretizer import Discretizer
     from ttf.interfaces.model import SequenceModel, State
+    from ttf.layout import Layout
     from ttf.sampling import Sampling
 
 __all__ = ["Grammar", "Reader", "SearchSettings"]
 
 
-ROWS_AT_ONCE = 8192
-"""Rows read in one batch: at the published size, each holds about half a megabyte of keys and values."""
+def tokens_at_once(device: torch.device) -> int:
+    """Tokens of all rows that are planned in one batch.
+
+    At the published size each leaves four kilobytes of keys and values. A GPU has to have room for them; a processor
+    takes longer to read them where few are in its cache.
+    """
+    return 2**15 * torch.get_num_threads() if device.type == "cpu" else 2**20
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,10 @@ class SearchSettings:
     stop: Literal["end", "reference"]
     """`end`: nothing counts after the end of an episode. `reference`: as published, the stop token and dead bins are
     tokens like any other, in every column."""
+
+    def shown(self, context: Tensor, layout: Layout) -> int:
+        """Tokens that the model is shown at most, of contexts (B, L) and what follows."""
+        return min(self.limit, context.shape[1] + self.horizon * layout.width)
 
 
 class Grammar:
@@ -72,18 +82,19 @@ class Grammar:
 
 
 def in_turns(
-    plan: Callable[..., Plan], rows: int, context: Tensor, goal: Tensor | None, uniforms: Tensor | None = None
+    plan: Callable[..., Plan], tokens: int, context: Tensor, goal: Tensor | None, uniforms: Tensor | None = None
 ) -> Plan:
-    """Plan for contexts (B, L) in turns of at most ``ROWS_AT_ONCE`` rows, which changes nothing but the memory.
+    """Plan for contexts (B, L) in turns of :func:`tokens_at_once`, which changes nothing but time and memory.
 
     Args:
         plan: the search, for some contexts, goals and perhaps uniform numbers.
-        rows: that each context needs.
+        tokens: that the rows of each context hold at most, all together.
         context: all of them.
         goal: their goals (B, G), if there are any.
         uniforms: their uniform numbers (H, A, B, C), if there are any.
     """
-    turns = torch.split(torch.arange(len(context), device=context.device), max(1, ROWS_AT_ONCE // rows))
+    at_once = max(1, tokens_at_once(context.device) // tokens)
+    turns = torch.split(torch.arange(len(context), device=context.device), at_once)
     plans = []
     for turn in turns:
         numbers = [uniforms[:, :, turn]] if uniforms is not None else []
@@ -121,7 +132,7 @@ class Reader:
         self._contexts, self._common = context.shape  # how many tokens all rows of a context have in common
         self._model = model
         self._limit = settings.limit
-        self._capacity = min(settings.limit, self._common + settings.horizon * model.layout.width)
+        self._capacity = settings.shown(context, model.layout)
         self._first = 0  # the first token shown to the model
         self._state: State | None = None
         self._selected: Tensor | None = None  # rows (B, K) that the state is still to go on with

@@ -151,7 +151,8 @@ class BeamSearch:
         ``uniforms`` are uniform numbers in [0, 1) of ``uniforms_shape``.
         """
         captured = self.settings.cuda_graph and context.is_cuda and self.settings.speculate != "on"
-        return in_turns(self._captured if captured else self._plan, uniforms.shape[-1], context, goal, uniforms)
+        tokens = uniforms.shape[-1] * self.settings.shown(context, self.layout)
+        return in_turns(self._captured if captured else self._plan, tokens, context, goal, uniforms)
 
     def _plan(self, context: Tensor, goal: Tensor | None, uniforms: Tensor, *, static: bool = False) -> Plan:
         """The search itself; a ``static`` one does the same whatever the tensors hold, and never waits for a GPU."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -16,7 +19,7 @@ from ttf.interfaces.model import SequenceModel, State
 from ttf.layout import Layout
 from ttf.sampling import Sampling
 from ttf.search import BeamSettings
-from ttf_plugins.gpt import GPTConfig
+from ttf_plugins.gpt import GPTConfig, readers, state
 
 
 class Centres(Discretizer):
@@ -138,6 +141,21 @@ def random_case(seed: int, dtype: torch.dtype = torch.float64) -> tuple[Sequence
     discretizer = Centres(layout, bins, generator, dtype)
     discretizer.live[layout.reward, :2] = True  # a single reward makes plans of equal scores, and any of them would do
     return model, discretizer, settings, past
+
+
+def beam_settings(model: SequenceModel, *, horizon: int, sampling: Sampling, **others: Any) -> BeamSettings:  # noqa: ANN401
+    """Settings of a small search that shows the model all it can read."""
+    defaults: dict[str, Any] = {"beam_width": 4, "expand": 2, "limit": model.block, "discount": 0.9, "stop": "end"}
+    return BeamSettings(horizon=horizon, sampling=sampling, **(defaults | others))
+
+
+@contextmanager
+def stored(seed: int) -> Iterator[None]:
+    """Small searches that store what their rows share as large ones do, or apart where those would not, or together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "SHARED", (8, 2, 3)[seed % 3])
+        patch.setattr(state, "JOINED", (1024, 0, 0, 4)[seed % 4])
+        yield
 
 
 def random_context(model: SequenceModel, discretizer: Discretizer, past: int, contexts: int, seed: int) -> Tensor:

@@ -179,7 +179,8 @@ def test_planning_in_turns_gives_the_same_plans(monkeypatch: pytest.MonkeyPatch)
     context = random_context(model, discretizer, past, contexts=7, seed=1)
     goals = random_goals(model, 7, seed=2)
     at_once = search.plan(context, goals)
-    monkeypatch.setattr("ttf.reader.ROWS_AT_ONCE", 3 * settings.beam_width)
+    tokens = settings.beam_width * settings.shown(context, model.layout)
+    monkeypatch.setattr("ttf.reader.tokens_at_once", lambda device: 3 * tokens)  # noqa: ARG005
     turns: list[Tensor] = []
     plan_turn = search._plan
 

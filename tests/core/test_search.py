@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tests.core.search_cases import Centres, Ending, random_case, random_context, random_goals
+from tests.core.search_cases import Centres, Ending, beam_settings, random_case, random_context, random_goals, stored
 
 from ttf.interfaces.model import SequenceModel, State
 from ttf.layout import Layout
 from ttf.sampling import Sampling
-from ttf.search import BeamSearch, BeamSettings
+from ttf.search import BeamSearch
 from ttf.testing.search import Comparison, compare_searches
 from ttf_plugins.gpt import GPTConfig
 from ttf_plugins.lstm import LSTMConfig
@@ -48,7 +48,8 @@ def compared_in_case(seed: int, dtype: torch.dtype) -> Comparison:
     search, contexts = BeamSearch(model, discretizer, settings), 1 + seed % 3
     context = random_context(model, discretizer, past, contexts, seed)
     uniforms = torch.rand(search.uniforms_shape(contexts), generator=torch.Generator().manual_seed(seed), dtype=dtype)
-    return compare_searches(search, context, uniforms, random_goals(model, contexts, seed))
+    with stored(seed):
+        return compare_searches(search, context, uniforms, random_goals(model, contexts, seed))
 
 
 class Counting(SequenceModel):
@@ -85,16 +86,7 @@ def test_speculation_makes_the_same_plan_in_fewer_steps(kind: type[ModelConfig])
     context = torch.randint(8, (2, layout.width + layout.observation), generator=generator)
     plans, steps = [], []
     for speculate in ("off", "on"):
-        settings = BeamSettings(
-            horizon=4,
-            beam_width=4,
-            expand=2,
-            limit=model.block,
-            discount=0.9,
-            sampling=Sampling(top_p=0.5),
-            stop="end",
-            speculate=speculate,
-        )
+        settings = beam_settings(model, horizon=4, sampling=Sampling(top_p=0.5), speculate=speculate)
         search = BeamSearch(Counting(model), discretizer, settings)
         uniforms = torch.rand(search.uniforms_shape(2), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
         plans.append(search.plan(context, uniforms))
@@ -113,7 +105,8 @@ def test_planning_in_turns_gives_the_same_plans(monkeypatch: pytest.MonkeyPatch)
     uniforms = torch.rand(search.uniforms_shape(7), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     goals = random_goals(model, 7, seed=3)
     at_once = search.plan(context, uniforms, goals)
-    monkeypatch.setattr("ttf.reader.ROWS_AT_ONCE", 3 * uniforms.shape[-1])
+    tokens = uniforms.shape[-1] * settings.shown(context, model.layout)
+    monkeypatch.setattr("ttf.reader.tokens_at_once", lambda device: 3 * tokens)  # noqa: ARG005
     in_turns = search.plan(context, uniforms, goals)
     assert in_turns.tokens.equal(at_once.tokens)
     torch.testing.assert_close(in_turns.score, at_once.score)
@@ -149,10 +142,8 @@ def test_environments_planned_together_get_the_plans_they_get_alone() -> None:
 def test_a_plan_that_ends_earns_the_rewards_until_then_and_nothing_more() -> None:
     layout, bins = Layout(2, 1), 4
     discretizer = Centres(layout, bins, torch.Generator().manual_seed(0))
-    settings = BeamSettings(
-        horizon=3, beam_width=2, expand=2, limit=layout.block(4), discount=0.9, sampling=Sampling(), stop="end"
-    )
-    search = BeamSearch(Ending(layout, bins, context=4), discretizer, settings)
+    model = Ending(layout, bins, context=4)
+    search = BeamSearch(model, discretizer, beam_settings(model, horizon=3, sampling=Sampling(), beam_width=2))
     plan = search.plan(torch.zeros(1, 2, dtype=torch.int64), torch.zeros(search.uniforms_shape(1)).double())
     reward = discretizer.centres[layout.reward][discretizer.live[layout.reward]].mean()
     assert float(plan.score) == pytest.approx(float(reward))
