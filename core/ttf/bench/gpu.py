@@ -6,20 +6,19 @@ import copy
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import torch
 
 from ttf.bench import train
-from ttf.bench.measure import Measurement
+from ttf.bench.measure import Measurement, clock_seconds
 from ttf.bench.plan import Problem
 from ttf.captured import COMES
 from ttf.device import has_bfloat16
 from ttf.search import BeamSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ttf.bench.parts import Parts
     from ttf.bench.plan import Case
@@ -95,20 +94,3 @@ def product_rate(rows: int, width: int, device: torch.device, dtype: torch.dtype
     """Operations a second of (rows, width) by (width, 4 width)."""
     a, b = (torch.randn(shape, device=device).to(dtype) for shape in ((rows, width), (width, 4 * width)))
     return 2 * rows * width * 4 * width / clock_seconds(lambda: torch.mm(a, b), device)
-
-
-def clock_seconds(action: Callable[[], object], device: torch.device, runs: int = 5) -> float:
-    """Time by the clock of the fastest of some runs, until the device has done all."""
-    times = []
-    for _ in range(1 + runs):
-        _wait(device)
-        started = perf_counter()
-        action()
-        _wait(device)
-        times.append(perf_counter() - started)
-    return min(times)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from time import process_time
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -41,11 +41,27 @@ class Measurement:
 
 def cpu_seconds(action: Callable[[], object], runs: int = 3) -> float:
     """Processor time of the fastest of some runs, which what else runs on the machine disturbs least."""
+    return _fastest(process_time, action, runs)
+
+
+def clock_seconds(action: Callable[[], object], device: torch.device, runs: int = 5) -> float:
+    """Time by the clock of the fastest of some runs, until the device has done all; the first run does not count."""
+
+    def now() -> float:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return perf_counter()
+
+    action()
+    return _fastest(now, action, runs)
+
+
+def _fastest(now: Callable[[], float], action: Callable[[], object], runs: int) -> float:
     times = []
     for _ in range(runs):
-        started = process_time()
+        started = now()
         action()
-        times.append(process_time() - started)
+        times.append(now() - started)
     return min(times)
 
 
