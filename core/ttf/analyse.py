@@ -82,8 +82,8 @@ def analyse(run: RunDir, recipe: Recipe, analyses: Mapping[str, AnalysisConfig],
                 message = f"{run.path}: analysis {config.kind!r} needs a {section!r} section, and this run has none"
                 raise RecipeError(message)
     device = resolve_device(recipe.device)
-    with handled(), locked(run):
-        subject, step = _load(recipe, run, device, progress)
+    with handled("run it again for the analyses that are missing"), locked(run):
+        subject, step = load_subject(recipe, run, device, progress)
         for name, reason in _refusals(analyses, subject).items():
             message = f"analysis {name!r}: {reason}"
             raise RecipeError(message)
@@ -147,8 +147,13 @@ def _refusals(analyses: Mapping[str, AnalysisConfig], subject: Subject) -> dict[
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def _load(recipe: Recipe, run: RunDir, device: torch.device, progress: Progress) -> tuple[Subject, int]:
-    """What a run folder holds, and after how many updates."""
+def load_subject(recipe: Recipe, run: RunDir, device: torch.device, progress: Progress) -> tuple[Subject, int]:
+    """What a run folder holds, and after how many updates.
+
+    Raises:
+        DataError: the data has changed.
+        CheckpointError: the run has no model yet, or it cannot be read.
+    """
     saved = _newest(run, progress) if recipe.model is not None else None  # before data is collected
     data = load_data(recipe, progress)
     before, provenance = (run.read("run") or {}).get("data", {}).get("sha256"), data.source.provenance

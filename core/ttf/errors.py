@@ -85,10 +85,11 @@ class Interrupted(BaseException):
 
     Args:
         exit_code: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
+        advice: how to get what is missing.
     """
 
-    def __init__(self, exit_code: int) -> None:
-        super().__init__("interrupted; continue with --resume")
+    def __init__(self, exit_code: int, advice: str = "continue with --resume") -> None:
+        super().__init__(f"interrupted; {advice}")
         self.exit_code = exit_code
 
 

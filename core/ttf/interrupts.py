@@ -19,9 +19,10 @@ if sys.platform != "win32":
 
 
 class Interrupts:
-    """What signals have asked for."""
+    """What signals have asked for; ``advice`` is for who sent them."""
 
-    def __init__(self) -> None:
+    def __init__(self, advice: str = "continue with --resume") -> None:
+        self._advice = advice
         self._deferring = self._patient = self._ignoring = False
         self._pending: int | None = None
 
@@ -72,7 +73,7 @@ class Interrupts:
             Interrupted: there is one.
         """
         if self._pending is not None:
-            raise Interrupted(self._pending)
+            raise Interrupted(self._pending, self._advice)
 
     def handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  (the signature of a handler)
         """Note a signal, or give in to it.
@@ -84,16 +85,16 @@ class Interrupts:
             return
         second, self._pending = self.pending, EXIT_CODES[signal.Signals(number)]
         if not self._deferring or (second and not self._patient):
-            raise Interrupted(self._pending)
+            raise Interrupted(self._pending, self._advice)
 
 
 @contextmanager
-def handled() -> Iterator[Interrupts]:
+def handled(advice: str = "continue with --resume") -> Iterator[Interrupts]:
     """Handle the signals within; only the main thread can, elsewhere they stay as they are.
 
-    So does a SIGHUP that is ignored, as ``nohup`` wants it.
+    So does a SIGHUP that is ignored, as ``nohup`` wants it. ``advice`` says how to get what the end leaves out.
     """
-    interrupts = Interrupts()
+    interrupts = Interrupts(advice)
     before: dict[signal.Signals, Any] = {}
     with suppress(ValueError):  # not the main thread
         for number in (number for number in EXIT_CODES if not _hushed(number)):

@@ -68,7 +68,7 @@ def run_pretrained(recipe: Recipe, pretrained: Pretrained, *, runs_dir: Path, pr
     progress.note(f"nothing is trained: {pretrained.folder} was, for {recipe.name!r}, until {made.get('finished')}")
     device = resolve_device(recipe.device)
     run = create_run(runs_dir, recipe)
-    with handled() as interrupts, locked(run):
+    with handled("run it again") as interrupts, locked(run):
         experiment = PlanOnly(smaller, run, device, progress, interrupts, pretrained)
         with experiment.closing:
             experiment.run()

@@ -121,7 +121,9 @@ class Pretrained:
         try:
             self.described = Described.model_validate_json((folder / NAME).read_bytes())
         except OSError as error:
-            message = f"{folder}: no pretrained files: {NAME} cannot be read"
+            inside = [file.parent for file in sorted(folder.glob(f"*/{NAME}"))]
+            nearest = f"; did you mean {inside[0]}?" if inside else ""
+            message = f"{folder}: no pretrained files: {NAME} cannot be read{nearest}"
             raise CheckpointError(message) from error
         except ValidationError as error:
             first = error.errors(include_url=False)[0]

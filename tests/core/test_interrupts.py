@@ -33,6 +33,11 @@ def test_a_signal_ends_the_run_at_once(number: signal.Signals, code: int) -> Non
     assert error.value.exit_code == code
 
 
+def test_whoever_handles_signals_says_what_to_do_next() -> None:
+    with handled("run it again"), pytest.raises(Interrupted, match=r"^interrupted; run it again$"):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def deferred(interrupts: Interrupts, *numbers: signal.Signals, done: list[bool], patient: bool = False) -> None:
     """Send signals within a deferred block, and note after each whether one is pending."""
     with interrupts.deferred(patient=patient):

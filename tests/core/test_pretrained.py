@@ -141,7 +141,9 @@ def test_damaged_parts_are_refused(parts: Path, tmp_path: Path) -> None:
     (copy / "pretrained.json").write_text(json.dumps(described | {"format": 9}))
     with pytest.raises(CheckpointError, match="written in format 9; this ttf reads 1"):
         Pretrained(copy)
-    with pytest.raises(CheckpointError, match=r"no pretrained files: pretrained\.json cannot be read"):
+    with pytest.raises(CheckpointError, match=r"no pretrained files: pretrained\.json cannot be read$"):
+        Pretrained(tmp_path / "parts" / "model")
+    with pytest.raises(CheckpointError, match=r"pretrained\.json cannot be read; did you mean \S+/parts\?$"):
         Pretrained(tmp_path)
 
 

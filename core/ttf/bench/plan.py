@@ -32,6 +32,9 @@ BINS, CONTEXT = 100, 5
 TOGETHER = 8
 """Environments planned at once, to be compared with as many planned alone."""
 
+RUNNING = 4.0
+"""Seconds in which a plan is made again and again; the shorter it is, the more it is disturbed."""
+
 _STATUS = Path("/proc/self/status")
 
 WEIGHTS = 0.05
@@ -158,7 +161,8 @@ def measure(parts: Parts, cases: tuple[Case, ...], rate: float) -> Iterator[Meas
         compared = compare_searches(problem.search, problem.context, problem.uniforms)
         if compared.differing:
             _check_rounding(case, problem.exactly())
-        seconds = min(cpu_seconds(problem.plan), compared.seconds)
+        runs = max(3, round(RUNNING / compared.seconds))
+        seconds = min(cpu_seconds(problem.plan, runs), compared.seconds)
         details = {
             "reference_seconds": compared.reference_seconds,
             "times_reference": compared.reference_seconds / seconds,

@@ -141,6 +141,14 @@ def test_validate_says_ok() -> None:
 
 
 @pytest.mark.usefixtures("builtin")
+def test_validate_takes_changes() -> None:
+    result = invoke("validate", "pointmaze_beam_search", "--set", "decoder.beam_width=0")
+    assert result.exit_code == 2
+    assert "decoder.beam_width" in result.output
+    assert output("validate", "pointmaze_beam_search", "--set", "decoder.beam_width=3") == "pointmaze_beam_search: ok\n"
+
+
+@pytest.mark.usefixtures("builtin")
 def test_validate_reports_every_problem_of_every_file_and_exits_with_2() -> None:
     files = [CORPUS / name for name in ("bad/empty.yaml", "good/full.yaml", "bad/many_problems.yaml")]
     result = invoke("validate", *map(str, files))
