@@ -46,9 +46,12 @@ class Recorder:
                 search(*held)
             torch.cuda.current_stream().wait_stream(beside)
             self._pool = self._pool or torch.cuda.graph_pool_handle()
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, self._pool):
-                plan = search(*held)
+            graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+            try:
+                with torch.cuda.graph(graph, self._pool):
+                    plan = search(*held)
+            finally:
+                torch.cuda.set_stream(current)  # torch stays on its own one if a recording fails
 
         def replay(*inputs: Tensor | None) -> Plan:
             for place, given in zip(held, inputs, strict=True):

@@ -14,5 +14,7 @@ def destinations(discretizer: Discretizer, tokens: Tensor) -> Tensor:
     """The observations (..., O) of transitions of tokens (..., O + A or more), moved to where their subgoals lead."""
     layout = discretizer.layout
     moved = discretizer.decode(tokens[..., layout.observations], 0)
-    moved[..., list(layout.subgoal_columns)] += discretizer.decode(tokens[..., layout.subgoals], layout.subgoals.start)
+    ways = discretizer.decode(tokens[..., layout.subgoals], layout.subgoals.start)
+    for place, column in enumerate(layout.subgoal_columns):  # a list as an index would be sent to the GPU every time
+        moved[..., column] += ways[..., place]
     return moved

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ttf.interfaces.decoder import Plan
 from ttf.interfaces.discretizer import Discretizer
@@ -29,8 +32,8 @@ class Centres(Discretizer):
         self, layout: Layout, bins: int, generator: torch.Generator, dtype: torch.dtype = torch.float64
     ) -> None:
         super().__init__(layout, bins)
-        self.centres = torch.randn(layout.width, bins, generator=generator, dtype=dtype)
-        self.live = torch.rand(layout.width, bins, generator=generator) < 0.8
+        self.centres = nn.Buffer(torch.randn(layout.width, bins, generator=generator, dtype=dtype))
+        self.live = nn.Buffer(torch.rand(layout.width, bins, generator=generator) < 0.8)
         self.live[:, 0] = True
 
     def fit(self, rows: Tensor) -> None:
@@ -40,7 +43,7 @@ class Centres(Discretizer):
         raise NotImplementedError
 
     def decode(self, tokens: Tensor, at: int = 0) -> Tensor:
-        columns = torch.arange(at, at + tokens.shape[-1])
+        columns = torch.arange(at, at + tokens.shape[-1], device=tokens.device)
         return self.centres[columns, tokens.clamp(max=self.bins - 1)]
 
     def widths(self) -> Tensor:
@@ -169,6 +172,25 @@ def random_goals(model: SequenceModel, contexts: int, seed: int) -> Tensor:
     """Goals (contexts, G), one of its own for every context; some dimensions are unknown."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(model.bins + 1, (contexts, model.layout.goal), generator=generator)
+
+
+class Uploads(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Lists the operators that take what lies on the processor to the device ``meta``, which stands for a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: list[str] = []
+
+    def __torch_dispatch__(
+        self, operator: OpOverload, types: object, args: tuple[object, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> object:
+        """Do what the operator does, and look where it was done."""
+        done: object = operator(*args, **(kwargs or {}))
+        given = {leaf.device.type for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
+        made = {leaf.device.type for leaf in tree_leaves(done) if isinstance(leaf, Tensor)}
+        if "cpu" in given and "meta" in given | made:
+            self.found.append(str(operator))
+        return done
 
 
 WAITS = ("_local_scalar_dense", "nonzero", "lift_fresh")

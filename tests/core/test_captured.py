@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tests.core.search_cases import Centres, beam_settings, random_case, random_context, random_goals, traced
+from tests.core.search_cases import Centres, Uploads, beam_settings, random_case, random_context, random_goals, traced
 
 from ttf.captured import COMES, KEPT, Captured
 from ttf.interfaces.decoder import Plan
@@ -16,13 +16,16 @@ from ttf.layout import Layout
 from ttf.sampling import Sampling
 from ttf.search import BeamSearch
 from ttf_plugins.gpt import GPTConfig, readers
+from ttf_plugins.iql import IQLConfig
 from ttf_plugins.lstm import LSTMConfig
 from ttf_plugins.markov import MarkovConfig
+from ttf_plugins.value_guided import ValueGuidedConfig
+from ttf_plugins.value_guided.value_guided import score_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ttf.component import ModelConfig
 
@@ -68,13 +71,81 @@ def test_what_was_recorded_plans_for_other_contexts_goals_and_numbers(seed: int)
     check_recorded(BeamSearch(model, discretizer, settings), past)
 
 
-@pytest.mark.parametrize("kind", [GPTConfig, LSTMConfig, MarkovConfig])
-def test_every_model_can_be_recorded(kind: type[ModelConfig]) -> None:
-    layout, generator = Layout(3, 2), torch.Generator().manual_seed(0)
+MODELS = [GPTConfig, LSTMConfig, MarkovConfig]
+
+
+def small_search(
+    kind: type[ModelConfig],
+    layout: Layout,
+    critic: IQLConfig | None = None,
+    sampling: Sampling | None = None,
+    **settings: object,
+) -> tuple[BeamSearch, list[nn.Module]]:
+    """A search with a small model, and the modules it asks."""
     torch.manual_seed(0)
     model = kind.model_validate({"layers": 1, "width": 16, "context": 2}).build(layout, 8).double().eval()
-    settings = beam_settings(model, horizon=3, sampling=Sampling(temperature=0.5, reference_cdf=0.6))
-    check_recorded(BeamSearch(model, Centres(layout, 8, generator), settings), past=1)
+    discretizer = Centres(layout, 8, torch.Generator().manual_seed(0))
+    asked, score = [model, discretizer], {}
+    if critic is not None:
+        asked.append(critic.build(layout, discount=0.9).double().eval())
+        score = {"score": score_of(ValueGuidedConfig(), discretizer, asked[-1])}  # type: ignore[arg-type]  # a critic
+    sampling = sampling or Sampling(temperature=0.5, reference_cdf=0.6)
+    shape = beam_settings(model, horizon=3, sampling=sampling, **settings)
+    return BeamSearch(model, discretizer, shape, **score), asked
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_model_can_be_recorded(kind: type[ModelConfig]) -> None:
+    check_recorded(small_search(kind, Layout(3, 2))[0], past=1)
+
+
+CRITICS = [
+    (Layout(3, 2), {}),
+    (Layout(3, 4, subgoal_columns=(0, 1)), {}),
+    (Layout(3, 4, subgoal_columns=(0, 1)), {"subgoal_dims": [0, 1]}),
+    (Layout(3, 4, subgoal_columns=(0, 1)), {"subgoal_dims": [0, 1], "subgoal_waves": 4}),
+]
+
+
+@pytest.mark.parametrize(("layout", "settings"), CRITICS)
+def test_plans_that_a_critic_guides_can_be_recorded(layout: Layout, settings: dict[str, object]) -> None:
+    critic = IQLConfig.model_validate({"hidden": 8, "layers": 1} | settings)
+    check_recorded(small_search(GPTConfig, layout, critic)[0], past=1)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(("layout", "settings"), CRITICS)
+def test_nothing_is_sent_to_a_gpu_during_a_plan(
+    kind: type[ModelConfig], layout: Layout, settings: dict[str, object]
+) -> None:
+    critic = IQLConfig.model_validate({"hidden": 8, "layers": 1} | settings)
+    check_nothing_sent(*small_search(kind, layout, critic))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_nothing_is_sent_to_a_gpu_whatever_the_sampling_and_the_goal(kind: type[ModelConfig]) -> None:
+    layout, often = Layout(3, 2, goal_columns=(0, 1)), Sampling(top_p=0.8)
+    check_nothing_sent(*small_search(kind, layout, sampling=Sampling(top_p=0.5, top_k=3), limit=11, observing=often))
+
+
+def check_nothing_sent(search: BeamSearch, asked: list[nn.Module]) -> None:
+    inputs = [tensor.to("meta") for tensor in given(search, 1, 2, seed=1)]
+    for module in asked:
+        module.to("meta")
+    search._grammar._forbidden = [row if row is None else row.to("meta") for row in search._grammar._forbidden]
+    with torch.inference_mode(), as_on_a_gpu(), Uploads() as uploads:
+        plan = search._plan(*inputs, static=True)
+    assert plan.tokens.is_meta
+    assert uploads.found == []
+
+
+def test_what_is_sent_to_a_gpu_is_found_out() -> None:
+    numbers = torch.arange(3, device="meta")
+    with Uploads() as uploads:
+        torch.arange(3).to("meta")
+        numbers[torch.tensor([0, 1])]
+        numbers + 1
+    assert len(uploads.found) == 2
 
 
 def check_recorded(search: BeamSearch, past: int) -> None:

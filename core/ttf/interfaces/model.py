@@ -42,8 +42,12 @@ class State(ABC):
         """
 
     def repeat(self, copies: int) -> Self:
-        """The state in which every group stands ``copies`` times, one after the other."""
-        return self.select(repeated(self.rows, copies, self.groups))
+        """The state in which every group stands ``copies`` times, one after the other.
+
+        The rows selected for it lie where the first of the state's tensors does.
+        """
+        held = (value.device for value in vars(self).values() if isinstance(value, Tensor))
+        return self.select(repeated(self.rows, copies, self.groups, next(held, None)))
 
     def flat(self, rows: Tensor) -> Tensor:
         """Flat rows (B * K',) of what is selected by rows (B, K')."""

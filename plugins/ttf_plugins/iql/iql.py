@@ -68,7 +68,7 @@ class Places(nn.Module):
 
     def _seen(self, scaled: Tensor) -> Tensor:
         """The dimensions (..., n) of scaled observations (..., O), or waves of them."""
-        places = scaled[..., self.dims]
+        places = torch.stack([scaled[..., dim] for dim in self.dims], dim=-1)  # a GPU would be sent a list every time
         if not self.waves:
             return places
         angles = places.unsqueeze(-1) * torch.arange(1, self.waves + 1, device=places.device) * (math.pi / 4)
