@@ -44,8 +44,9 @@ def _scales(shape: Sequence[int], probability: float, dtype: torch.dtype) -> Ten
     """What elements are multiplied by: 0, or the inverse of the probability of not being 0."""
     count, dropped = math.prod(shape), round(probability * 2**16)
     numbers = torch.empty(-(-count // _PER_NUMBER), dtype=torch.int64).random_(-(2**63), None)
-    kept = numbers.view(torch.int16)[:count].view(*shape) >= dropped - 2**15
-    return kept.to(dtype).mul_(2**16 / (2**16 - dropped))
+    scales = torch.empty(*shape, dtype=dtype)
+    torch.ge(numbers.view(torch.int16)[:count].view(*shape), dropped - 2**15, out=scales)
+    return scales.mul_(2**16 / (2**16 - dropped))
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, probability: float) -> Tensor:
@@ -58,13 +59,18 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, probability: fl
         mask: which keys each query sees (n, m) bool, the first and no fewer than the query before it; None for all.
         probability: of dropping a weight.
     """
-    fast = probability == 0 and q.dtype == torch.float32  # in bfloat16, processors take ages for the kernel's gradient
-    if mask is None or fast or q.device.type != "cpu" or torch.compiler.is_compiling():
+    if mask is None or q.device.type != "cpu" or torch.compiler.is_compiling():
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=probability)
-    gathered = []
-    for queries, seen in zip(torch.split(q, CHUNK, dim=2), torch.split(mask, CHUNK), strict=True):
-        visible = int(seen[-1].sum())
-        hidden = torch.zeros(len(seen), visible, dtype=q.dtype).masked_fill(~seen[:, :visible], -torch.inf)
-        scores = queries @ k[:, :, :visible].transpose(-1, -2) / math.sqrt(q.shape[-1]) + hidden
-        gathered.append(dropout(scores.softmax(-1), probability) @ v[:, :, :visible])
-    return torch.cat(gathered, dim=2)
+    chunks = zip(torch.split(q, CHUNK, dim=2), torch.split(mask, CHUNK), strict=True)
+    ends = [(queries, seen, int(seen[-1].sum())) for queries, seen in chunks]
+    pieces = [_attend(q, k[:, :, :end], v[:, :, :end], seen[:, :end], probability) for q, seen, end in ends]
+    return torch.cat(pieces, dim=2)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, probability: float) -> Tensor:
+    """As ``attend``, on a processor."""
+    if probability == 0 and q.dtype == torch.float32:  # in bfloat16, processors take ages for the kernel's gradient
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    hidden = torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, -torch.inf)
+    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + hidden
+    return dropout(scores.softmax(-1), probability) @ v
