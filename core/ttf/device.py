@@ -41,6 +41,13 @@ def has_bfloat16(device: torch.device) -> bool:
     return False
 
 
+def gpu() -> dict[str, str]:
+    """The GPU and its CUDA; nothing where there is none."""
+    if not torch.cuda.is_available():
+        return {}
+    return {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda or ""}
+
+
 def autocast(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> AbstractContextManager[None]:
     """Arithmetic of the forward pass: bfloat16 where it is asked for, or ``auto`` on a GPU, and the device has it."""
     asked = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")

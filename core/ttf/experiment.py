@@ -13,7 +13,7 @@ import torch
 from ttf import checkpoint
 from ttf.agent import PlanningPolicy
 from ttf.analyse import askable, run_analyses
-from ttf.device import has_bfloat16
+from ttf.device import gpu, has_bfloat16
 from ttf.episodes import Rows, Windows, tokenise
 from ttf.errors import DataError
 from ttf.evaluate import evaluate
@@ -133,7 +133,7 @@ class Experiment:
             command="ttf run recipe.yaml",
             versions=versions(),
             git=git_state(),
-            machine={**machine(), "threads": torch.get_num_threads()},
+            machine={**machine(), **gpu(), "threads": torch.get_num_threads()},
             processes=self.company.size if self.company else 1,
             timings=self.record.get("timings", {}),
             training_hash=training_hash(self.recipe),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
+import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -13,19 +14,20 @@ import torch
 
 from ttf import interop
 from ttf.bench import data, gpu, plan, start, train
-from ttf.bench.measure import Measurement, gemm_rate
+from ttf.bench.measure import clock, gemm_rate, in_turns, times_as_long
 from ttf.bench.parts import Parts, random_rows
 from ttf.bench.published import PublishedModel, published_update
-from ttf.bench.results import Results
 from ttf.cli.edge import run_cli
 from ttf.episodes import Windows
-from ttf.errors import PluginError, RecipeError, TtfError
+from ttf.errors import PluginError, TtfError
 from ttf.layout import Layout
 from ttf.loss import TokenLoss
 from ttf.schedule import make_schedule
 from ttf.testing.search import compare_searches
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ttf.registry import Registry
     from ttf.search import BeamSearch
     from ttf.testing.search import Comparison
@@ -55,9 +57,27 @@ def test_a_gpu_is_timed_in_every_mode_and_makes_the_same_plans(parts: Parts) -> 
     exact, rough = plans[:3], plans[3:]
     assert [one.name for one in exact] == [f"gpu/plan tiny, {mode}" for mode in gpu.MODES]
     assert [one.name for one in rough] == [f"gpu/plan tiny, {mode}, bfloat16" for mode in gpu.MODES]
-    assert [one.details for one in exact] == [{"tokens": 3 * 5, "differing": 0}] * 3
+    assert all(one.details["tokens"] == 3 * 5 and one.details["differing"] == 0 for one in exact)
+    assert all(one.details["times_reference"] * one.value == one.details["reference_seconds"] for one in exact)
     assert all(one.value > 0 for one in [*plans, training])
     assert training.details["of_floor"] > 0
+
+
+def test_a_plan_that_cannot_be_recorded_is_not_timed_as_one_that_is(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan.Problem.plan
+
+    def refusing(problem: plan.Problem) -> torch.Tensor:
+        if problem.search.settings.cuda_graph and problem.search.settings.speculate == "off":
+            warnings.warn("no recording", RuntimeWarning, stacklevel=2)
+        return made(problem)
+
+    monkeypatch.setattr(plan.Problem, "plan", refusing)
+    with pytest.warns(RuntimeWarning, match="gpu/plan tiny, recorded(, bfloat16)? is not timed: no recording"):
+        names = [one.name for one in gpu.measure(parts, (TINY,), torch.device("cpu"), SMALL)]
+    assert len(names) == 5
+    assert not any("recorded" in name for name in names)
 
 
 def test_a_gpu_that_is_not_there_is_not_timed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,8 +111,10 @@ def test_a_search_that_plans_otherwise_than_the_reference_is_not_timed(
 def test_plans_that_differ_by_rounding_alone_are_timed_and_counted(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def rounded(search: BeamSearch, context: torch.Tensor, uniforms: torch.Tensor) -> Comparison:
-        compared = compare_searches(search, context, uniforms)
+    def rounded(
+        search: BeamSearch, context: torch.Tensor, uniforms: torch.Tensor, clock: Callable[[], float] = process_time
+    ) -> Comparison:
+        compared = compare_searches(search, context, uniforms, clock=clock)
         if uniforms.dtype == torch.float64:
             assert {weights.dtype for weights in search.model.parameters()} == {torch.float64}
             return compared
@@ -108,6 +130,46 @@ def test_the_memory_of_a_plan_is_measured_in_a_process_of_its_own() -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("only Linux tells")
     assert 1 < plan.peak_memory(plan.CASES[0])["peak_mb"] < 92  # half of what the cached fork needs
+
+
+def test_where_the_system_does_not_tell_the_memory_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(plan, "_PEAK", tmp_path)  # a folder cannot be written to
+    assert plan._peak(TINY, threads=1) is None
+
+
+def test_plans_made_together_are_those_made_alone_or_rounding_has_decided(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "ROUNDS", 1)
+    alone, wrong = plan.Problem.plan_alone, torch.float32
+    monkeypatch.setattr(
+        plan.Problem, "plan_alone", lambda self: alone(self) + (self.uniforms.dtype == wrong), raising=True
+    )
+    measured = plan.together(TINY, parts)
+    assert measured.details["differing"] == measured.details["tokens"] == plan.TOGETHER * 3 * 5
+    wrong = torch.float64
+    monkeypatch.setattr(plan.Problem, "plan_alone", lambda self: alone(self) + 1)
+    with pytest.raises(TtfError, match="tiny: 120 tokens of plans made together are not those of plans made alone"):
+        plan.together(TINY, parts)
+
+
+def test_several_threads_are_timed_by_the_clock() -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        assert clock() is process_time
+        torch.set_num_threads(2)
+        assert clock() is perf_counter
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_actions_take_turns_and_the_median_of_the_rounds_counts() -> None:
+    taken: list[str] = []
+    times = in_turns({name: partial(taken.append, name) for name in "ab"}, rounds=3)
+    assert "".join(taken) == "ababab"
+    assert [len(times[name]) for name in "ab"] == [3, 3]
+    assert times_as_long([2.0, 9.0, 3.0], [1.0, 1.0, 1.0]) == 3.0
 
 
 def test_the_published_update_and_ours_make_the_same_weights(parts: Parts, tmp_path: Path) -> None:
@@ -138,9 +200,13 @@ def test_the_published_update_and_ours_make_the_same_weights(parts: Parts, tmp_p
 def test_training_is_timed_once_outputs_are_those_of_the_published_model(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "CASES", (SMALL,))
-    (measured,) = train.measure(parts, rate=1e9)
+    other = replace(SMALL, name="other", dropout=0.1)
+    monkeypatch.setattr(train, "CASES", (SMALL, other))
+    monkeypatch.setattr(train, "ROUNDS", 1)
+    measured, second = train.measure(parts, rate=1e9)
     assert measured.details["times_reference"] > 0
+    assert "times_same_dropout" not in measured.details
+    assert second.details["times_same_dropout"] > 0
     monkeypatch.setattr(PublishedModel, "forward", lambda _, tokens: torch.zeros(*tokens.shape, 101))
     with pytest.raises(TtfError, match="train/small: logits differ by"):
         next(train.measure(parts, rate=1e9))
@@ -180,114 +246,7 @@ def test_a_missing_plugin_is_named(builtin_registry: Registry) -> None:
         Parts(builtin_registry).discretizer("gone")
 
 
-MEASURED = [
-    Measurement("plan/hopper", 2.0, "s", "lower", {"times_reference": 30.0, "of_floor": 0.5, "differing": 0}),
-    Measurement("train/small", 4000.0, "tokens/s", "higher"),
-    Measurement("new", 1.0, "s", "lower"),
-]
-
-
-def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
-    results = Results.here(MEASURED, threads=2, rate=7e10)
-    results.write(tmp_path / "results.json")
-    again = Results.read(tmp_path / "results.json")
-    assert again == results
-    assert again.title().startswith("2 threads of ")
-    assert "(70 GFLOP/s)" in again.title()
-
-
-def test_the_table_says_how_many_times_as_fast_each_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(start, "measure", lambda: iter(MEASURED))
-    earlier = [replace(MEASURED[0], value=3.0), replace(MEASURED[1], value=2000.0)]
-    Results.here(earlier, threads=1, rate=1e9).write(tmp_path / "before.json")
-    assert run_cli(["bench", "start", "--against", str(tmp_path / "before.json")]) == 0
-    lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
-    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
-    said = "30.0 times the reference, 50% of the arithmetic's rate, 0 tokens differ"
-    assert ["plan/hopper", "2 s", "3 s", "1.50", said] in cells
-    assert ["train/small", "4,000 tokens/s", "2,000 tokens/s", "2.00"] in cells
-    assert ["new", "1 s"] in cells
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{}",
-        "\0",
-        "[" * 100_000,
-        '{"measurements": []}',
-        '{"measurements": [{"name": "x"}]}',
-        '{"measurements": [1]}',
-    ],
-    ids=lambda text: text[:20],
-)
-def test_a_file_that_holds_no_results_is_refused(text: str, tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text(text)
-    with pytest.raises(RecipeError, match=r"results\.json: not the results of a benchmark"):
-        Results.read(tmp_path / "results.json")
-
-
-@pytest.mark.parametrize(
-    ("name", "changed"),
-    [("value", 0), ("value", "fast"), ("value", math.nan), ("surprise", 1)],
-)
-def test_a_measurement_that_cannot_be_compared_is_refused(name: str, changed: object, tmp_path: Path) -> None:
-    Results.here(MEASURED, threads=1, rate=1e9).write(tmp_path / "results.json")
-    document = json.loads((tmp_path / "results.json").read_text())
-    document["measurements"][1][name] = changed
-    (tmp_path / "results.json").write_text(json.dumps(document))
-    with pytest.raises(RecipeError, match=r"results\.json: not the results of a benchmark"):
-        Results.read(tmp_path / "results.json")
-
-
-@pytest.mark.parametrize("name", ["machine", "versions", "threads", "gemm_gflops"])
-def test_results_that_do_not_say_of_what_machine_they_are_are_refused(name: str, tmp_path: Path) -> None:
-    Results.here(MEASURED, threads=1, rate=1e9).write(tmp_path / "results.json")
-    document = json.loads((tmp_path / "results.json").read_text())
-    del document[name]
-    (tmp_path / "results.json").write_text(json.dumps(document))
-    with pytest.raises(RecipeError, match=r"results\.json: not the results of a benchmark"):
-        Results.read(tmp_path / "results.json")
-
-
-def test_earlier_results_that_are_none_are_told_in_a_line_before_anything_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(start, "measure", lambda: pytest.fail("something is measured"))
-    (file := tmp_path / "before.json").write_text('{"measurements": []}')
-    assert run_cli(["bench", "start", "--against", str(file)]) == 2
-    expected = f"Error: {file}: not the results of a benchmark: expected a file written by ttf bench --json\n"
-    assert capsys.readouterr() == ("", expected)
-
-
 def test_a_command_that_fails_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "COMMANDS", {"gone": ("gone",)})
     with pytest.raises(TtfError, match=r"^ttf gone is not timed: it ended with exit code 2$"):
         next(start.measure())
-
-
-def test_the_command_measures_the_parts_it_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(start, "COMMANDS", {"help": ("--help",)})
-    monkeypatch.setattr(start, "RUNS", 1)
-    file = tmp_path / "results.json"
-    assert run_cli(["bench", "start", "--json", str(file)]) == 0
-    assert [entry["name"] for entry in json.loads(file.read_text())["measurements"]] == ["start/help"]
-    assert run_cli(["bench", "start", "--against", str(file)]) == 0
-    assert "times as fast" in capsys.readouterr().out
-    (tmp_path / "none.json").write_text("{}")
-    assert run_cli(["bench", "start", "--against", str(tmp_path / "none.json")]) == 2
-
-
-def test_a_folder_that_is_not_there_is_noticed_before_anything_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(start, "measure", lambda: pytest.fail("something is measured"))
-    file = tmp_path / "gone" / "results.json"
-    assert run_cli(["bench", "start", "--json", str(file)]) == 6
-    assert capsys.readouterr().err == f"Error: --json {file}: no such folder: {file.parent}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from ttf.bench import train
-from ttf.bench.measure import Measurement, clock_seconds
-from ttf.bench.plan import Problem
+from ttf.bench.measure import Measurement, clock_seconds, device_clock
+from ttf.bench.plan import Problem, check_rounding
 from ttf.captured import COMES
 from ttf.device import has_bfloat16
 from ttf.search import BeamSearch
+from ttf.testing.search import compare_searches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from torch import Tensor
 
     from ttf.bench.parts import Parts
     from ttf.bench.plan import Case
@@ -48,18 +52,43 @@ def measure(
 
 
 def _plans(case: Case, parts: Parts, device: torch.device) -> Iterator[Measurement]:
-    """The plans of a case; how many of their tokens are not those written token by token is among the details."""
+    """The plans of a case; how many of their tokens are not the reference's is among the details."""
     problem = Problem.of(case, parts, 1)
-    expected = None
+    plain = _on(problem, device, torch.float32, MODES["token by token"])
+    now = device_clock(device)
+    compared = compare_searches(plain.search, plain.context, plain.uniforms, clock=now)
+    if compared.differing:
+        check_rounding(case, _on(problem.exactly(), device, torch.float64, MODES["token by token"]))
     for dtype in (torch.float32, torch.bfloat16):
         for mode, settings in MODES.items():
-            made = _on(problem, device, dtype, settings)
-            for _ in range(COMES + 1):
-                tokens = made.plan()
-            expected = tokens if expected is None else expected
-            details = {"tokens": tokens.numel(), "differing": int((tokens != expected).sum())}
             name = f"gpu/plan {case.name}, {mode}{', bfloat16' if dtype is torch.bfloat16 else ''}"
-            yield Measurement(name, clock_seconds(made.plan, device), "s", "lower", details)
+            made = _on(problem, device, dtype, settings)
+            try:
+                tokens = _prepared(made)
+            except RuntimeWarning as refused:
+                warnings.warn(f"{name} is not timed: {refused}", RuntimeWarning, stacklevel=2)
+                continue
+            seconds = clock_seconds(made.plan, device)
+            details = {
+                "reference_seconds": compared.reference_seconds,
+                "times_reference": compared.reference_seconds / seconds,
+                "tokens": tokens.numel(),
+                "differing": int((tokens != compared.reference.tokens).sum()),
+            }
+            yield Measurement(name, seconds, "s", "lower", details)
+
+
+def _prepared(problem: Problem) -> Tensor:
+    """The plan of a problem that has been planned often enough to be recorded.
+
+    Raises:
+        RuntimeWarning: it cannot be.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        for _ in range(COMES + 1):
+            tokens = problem.plan()
+    return tokens
 
 
 def _on(problem: Problem, device: torch.device, dtype: torch.dtype, settings: Mapping[str, object]) -> Problem:

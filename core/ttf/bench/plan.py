@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from ttf.bench.measure import Measurement, cpu_seconds
+from ttf.bench.measure import Measurement, clock, cpu_seconds, in_turns, times_as_long
 from ttf.bench.parts import Parts
 from ttf.errors import TtfError
 from ttf.interfaces.model import linear_weights
@@ -32,10 +32,13 @@ BINS, CONTEXT = 100, 5
 TOGETHER = 8
 """Environments planned at once, to be compared with as many planned alone."""
 
+ROUNDS = 9
+"""Of plans made together and alone, in turns."""
+
 RUNNING = 4.0
 """Seconds in which a plan is made again and again; the shorter it is, the more it is disturbed."""
 
-_STATUS = Path("/proc/self/status")
+_STATUS, _PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 WEIGHTS = 0.05
 """Deviation of the random weights: large enough for plans that are not all alike."""
@@ -158,9 +161,9 @@ def measure(parts: Parts, cases: tuple[Case, ...], rate: float) -> Iterator[Meas
     for case in cases:
         problem = Problem.of(case, parts, 1)
         problem.plan()  # memory is there now
-        compared = compare_searches(problem.search, problem.context, problem.uniforms)
+        compared = compare_searches(problem.search, problem.context, problem.uniforms, clock=clock())
         if compared.differing:
-            _check_rounding(case, problem.exactly())
+            check_rounding(case, problem.exactly())
         runs = max(3, round(RUNNING / compared.seconds))
         seconds = min(cpu_seconds(problem.plan, runs), compared.seconds)
         details = {
@@ -175,8 +178,12 @@ def measure(parts: Parts, cases: tuple[Case, ...], rate: float) -> Iterator[Meas
     yield together(cases[0], parts)
 
 
-def _check_rounding(case: Case, exact: Problem) -> None:
-    """Raise a TtfError if plans that differ in float32, where rounding decides what is all but a tie, differ still."""
+def check_rounding(case: Case, exact: Problem) -> None:
+    """Check plans that differ in float32, where rounding decides what is all but a tie.
+
+    Raises:
+        TtfError: they differ in float64 still.
+    """
     compared = compare_searches(exact.search, exact.context, exact.uniforms)
     if compared.differing:
         message = f"{case.name}: {compared.differing} of {compared.tokens} tokens are not those of the reference"
@@ -186,35 +193,42 @@ def _check_rounding(case: Case, exact: Problem) -> None:
 def together(case: Case, parts: Parts) -> Measurement:
     """What planning for several environments at once costs, compared with one after the other."""
     problem = Problem.of(case, parts, TOGETHER)
-    differing = int((problem.plan() != problem.plan_alone()).sum())
+    tokens = problem.plan()
+    differing = int((tokens != problem.plan_alone()).sum())
     if differing:
-        message = f"{case.name}: {differing} tokens of plans made together are not those of plans made alone"
-        raise TtfError(message)
-    alone = cpu_seconds(problem.plan_alone)
-    share = cpu_seconds(problem.plan) / alone
-    return Measurement(f"plan/{TOGETHER} together", share, "of alone", "lower", {"alone_seconds": alone})
+        exact = problem.exactly()
+        decided = int((exact.plan() != exact.plan_alone()).sum())
+        if decided:
+            message = f"{case.name}: {decided} tokens of plans made together are not those of plans made alone"
+            raise TtfError(message)
+    times = in_turns({"together": problem.plan, "alone": problem.plan_alone}, ROUNDS)
+    share = times_as_long(times["together"], times["alone"])
+    details = {"alone_seconds": min(times["alone"]), "tokens": tokens.numel(), "differing": differing}
+    return Measurement(f"plan/{TOGETHER} together", share, "of alone", "lower", details)
 
 
 def peak_memory(case: Case) -> dict[str, float]:
     """Megabytes that a process needs at most for a plan, above what it has once all is imported and built.
 
-    Nothing where the system does not say; Linux does.
+    Nothing where the system does not say; Linux does, unless it is a container's that must not ask.
     """
-    if not _STATUS.exists():
-        return {}
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return {"peak_mb": process.submit(_peak, case).result()}
+        peak = process.submit(_peak, case, torch.get_num_threads()).result()
+    return {} if peak is None else {"peak_mb": peak}
 
 
-def _peak(case: Case) -> float:
-    """Megabytes of this process's first plan."""
+def _peak(case: Case, threads: int) -> float | None:
+    """Megabytes of this process's first plan; None where the system does not say."""
     from ttf.registry import load_registry
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     problem = Problem.of(case, Parts(load_registry()), 1)
     torch.mm(problem.context.float().T, problem.context.float())  # the library's own buffers are no plan's
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is now what there is
-    before = _megabytes("VmRSS")
+    try:
+        _PEAK.write_text("5")  # the peak is now what there is
+        before = _megabytes("VmRSS")
+    except OSError:
+        return None
     problem.plan()
     return _megabytes("VmHWM") - before
 

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class PublishedAttention(nn.Module):
-    """Causal self-attention to which value tokens are hidden."""
+    """Causal self-attention to which value tokens are hidden; it drops weights, and what it gathers."""
 
     mask: Tensor
 
-    def __init__(self, width: int, heads: int, dropout: float, mask: Tensor) -> None:
+    def __init__(self, width: int, heads: int, dropouts: tuple[float, float], mask: Tensor) -> None:
         super().__init__()
         self.heads = heads
         self.query, self.key, self.value, self.proj = (nn.Linear(width, width) for _ in range(4))
-        self.attention_dropout, self.residual_dropout = nn.Dropout(dropout), nn.Dropout(dropout)
+        self.attention_dropout, self.residual_dropout = (nn.Dropout(dropout) for dropout in dropouts)
         self.register_buffer("mask", mask)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,12 +48,12 @@ class PublishedAttention(nn.Module):
 class PublishedBlock(nn.Module):
     """Pre-norm attention and perceptron."""
 
-    def __init__(self, width: int, heads: int, dropout: float, mask: Tensor) -> None:
+    def __init__(self, width: int, heads: int, dropouts: tuple[float, float], mask: Tensor) -> None:
         super().__init__()
         self.ln1, self.ln2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attn = PublishedAttention(width, heads, dropout, mask)
+        self.attn = PublishedAttention(width, heads, dropouts, mask)
         self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(dropout)
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(dropouts[1])
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,7 +75,16 @@ class PublishedModel(nn.Module):
     """The published Transformer."""
 
     def __init__(
-        self, layout: Layout, bins: int, context: int, *, layers: int, heads: int, width: int, dropout: float
+        self,
+        layout: Layout,
+        bins: int,
+        context: int,
+        *,
+        layers: int,
+        heads: int,
+        width: int,
+        dropout: float,
+        attention_dropout: float,
     ) -> None:
         super().__init__()
         self.layout, self.bins = layout, bins
@@ -85,7 +94,8 @@ class PublishedModel(nn.Module):
         self.tok_emb = nn.Embedding(bins * layout.width + 1, width)
         self.pos_emb = nn.Parameter(torch.zeros(1, block, width))
         self.drop = nn.Dropout(dropout)
-        self.blocks = nn.Sequential(*(PublishedBlock(width, heads, dropout, mask) for _ in range(layers)))
+        dropouts = attention_dropout, dropout
+        self.blocks = nn.Sequential(*(PublishedBlock(width, heads, dropouts, mask) for _ in range(layers)))
         self.ln_f = nn.LayerNorm(width)
         self.head = PublishedHead(layout.width, bins + 1, width)
         self.apply(_initialise)

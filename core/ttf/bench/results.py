@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ttf.bench.measure import Measurement
+from ttf.device import gpu
 from ttf.errors import RecipeError
 from ttf.run_dir import write_text
 from ttf.versions import machine, now, versions
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class Results:
     """What was measured, where and with what."""
 
-    measurements: Sequence[Measurement]
-    """In the order in which they were taken."""
+    measurements: list[Measurement]
+    """In the order in which they are taken."""
 
     setting: Mapping[str, Any]
     """Machine, versions, threads, rate and time."""
@@ -30,8 +31,8 @@ class Results:
     @classmethod
     def here(cls, measurements: Sequence[Measurement], *, threads: int, rate: float) -> Results:
         """Those of this machine, whose rate is in operations a second."""
-        setting = {"created": now(), "machine": machine(), "versions": versions(), "threads": threads}
-        return cls(measurements, {**setting, "gemm_gflops": rate / 1e9})
+        made = {"created": now(), "machine": {**machine(), **gpu()}, "versions": versions()}
+        return cls([*measurements], {**made, "threads": threads, "gemm_gflops": rate / 1e9})
 
     @classmethod
     def read(cls, file: Path) -> Results:
@@ -62,23 +63,27 @@ class Results:
         """Machine, versions, threads and rate in a line."""
         setting = self.setting
         installed = ", ".join(f"{name} {version}" for name, version in setting["versions"].items() if name in _NAMED)
+        machine = setting["machine"]
         threads = f"{setting['threads']} thread{'s' if setting['threads'] > 1 else ''}"
+        card = f"{machine['gpu']} (CUDA {machine['cuda']}), " if "gpu" in machine else ""
         return (
-            f"{threads} of {setting['machine']['processor']} ({setting['gemm_gflops']:.0f} GFLOP/s), Python"
-            f" {setting['machine']['python']}, {installed}"
+            f"{threads} of {machine['processor']} ({setting['gemm_gflops']:.0f} GFLOP/s), {card}Python"
+            f" {machine['python']}, {installed}"
         )
 
 
-def _measurement(*, name: str, value: object, unit: str, **others: Any) -> Measurement:  # noqa: ANN401  (a file's)
+def _measurement(**fields: Any) -> Measurement:  # noqa: ANN401  (a file's)
     """One of a file.
 
     Raises:
         ValueError: it can be compared with none.
     """
-    if not (isinstance(value, int | float) and 0 < value < math.inf):
-        message = f"{name}: the value is {value!r}; expected a number above 0"
+    named = isinstance(fields["name"], str) and isinstance(fields["unit"], str)
+    value, better = fields["value"], fields["better"]
+    if not (named and isinstance(value, int | float) and 0 < value < math.inf and better in ("lower", "higher")):
+        message = f"{fields}: expected a name, a number above 0, its unit, and whether lower or higher is better"
         raise ValueError(message)
-    return Measurement(str(name), value, str(unit), **others)
+    return Measurement(**fields)
 
 
 _NAMED = ("torch", "numpy")

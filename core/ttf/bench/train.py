@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from ttf import interop
-from ttf.bench.measure import Measurement, cpu_seconds
+from ttf.bench.measure import Measurement, in_turns, times_as_long
 from ttf.bench.parts import random_rows
 from ttf.bench.published import PublishedModel, published_update
 from ttf.device import has_bfloat16
@@ -22,13 +23,13 @@ from ttf.sections import TrainingConfig
 from ttf.train import Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ttf.bench.parts import Parts
     from ttf.interfaces.discretizer import Discretizer
 
-BINS, ROUNDS = 100, 4
-"""Bins of a dimension; updates of either, in turns, of which the fastest counts."""
+BINS, ROUNDS = 100, 12
+"""Bins of a dimension; updates of each, in turns."""
 
 TOLERANCE = 1e-4
 """Between logits of the published model and ours with its weights."""
@@ -54,6 +55,18 @@ class Case:
         """Tokens of a batch."""
         return self.batch * self.layout.block(self.context)
 
+    @property
+    def published(self) -> Case:
+        """The published step for it, which knows one dropout only, and float32."""
+        return replace(self, name="published", attention_dropout=self.dropout, precision="float32")
+
+    @property
+    def like_for_like(self) -> Case:
+        """The published step with its dropout of attention weights, where that is another one."""
+        if self.attention_dropout == self.dropout:
+            return self.published
+        return replace(self.published, name="like for like", attention_dropout=self.attention_dropout)
+
     def operations(self) -> float:
         """Floating-point operations of an update: linear maps, attention over half of the window, heads; thrice."""
         attention = 4 * self.width * self.layout.block(self.context) / 2
@@ -78,30 +91,37 @@ def measure(parts: Parts, rate: float) -> Iterator[Measurement]:
     Raises:
         TtfError: our model with the published one's weights gives other logits.
     """
-    for case in CASES:
-        if case.precision == "bfloat16" and not has_bfloat16(torch.device("cpu")):
-            continue  # it would be emulated
+    emulated = not has_bfloat16(torch.device("cpu"))
+    cases = [case for case in CASES if case.precision == "float32" or not emulated]
+    for _, alike in groupby(cases, key=lambda case: case.published):
         with tempfile.TemporaryDirectory() as folder:
-            discretizer, windows = make_data(case, parts, Path(folder))
-            trainer = make_trainer(case, parts, discretizer, windows, Path(folder))
-            published = _published(case)
-            _check_equal(case, parts, published, windows)
-            optimizer, loss = published.optimizer(6e-4), TokenLoss(discretizer, trainer.config, trainer.model.block)
-            trainer.model.train()
-            published.train()
-            ours, theirs = [], []
-            for _ in range(ROUNDS):
-                ours.append(cpu_seconds(trainer.update, runs=1))
-                batch = windows.batch(torch.randint(len(windows), (case.batch,)).numpy())
-                step = cpu_seconds(lambda: published_update(published, optimizer, batch, loss.weights), runs=1)  # noqa: B023
-                theirs.append(step)
-        seconds = min(ours)
+            yield from _in_turns(list(alike), parts, rate, Path(folder))
+
+
+def _in_turns(cases: Sequence[Case], parts: Parts, rate: float, folder: Path) -> Iterator[Measurement]:
+    """Time cases that the published step makes the same of, an update of each after one of its own."""
+    first = cases[0]
+    discretizer, windows = make_data(first, parts, folder)
+    _check_equal(first, parts, windows)
+    updates: dict[str, Callable[[], object]] = {}
+    for case in cases:
+        for reference in (case.published, case.like_for_like):
+            if reference.name not in updates:
+                updates[reference.name] = _published_updates(reference, discretizer, windows)
+        trainer = make_trainer(case, parts, discretizer, windows, folder)
+        trainer.model.train()
+        updates[case.name] = trainer.update
+    times = in_turns(updates, ROUNDS)
+    for case in cases:
+        theirs, ours = times[case.published.name], times[case.name]
         details = {
             "reference_tokens_per_second": case.tokens / min(theirs),
-            "times_reference": min(theirs) / seconds,
-            "of_floor": case.operations() / rate / seconds,
+            "times_reference": times_as_long(theirs, ours),
+            "of_floor": case.operations() / rate / min(ours),
         }
-        yield Measurement(f"train/{case.name}", case.tokens / seconds, "tokens/s", "higher", details)
+        if case.like_for_like != case.published:
+            details["times_same_dropout"] = times_as_long(times[case.like_for_like.name], ours)
+        yield Measurement(f"train/{case.name}", case.tokens / min(ours), "tokens/s", "higher", details)
 
 
 def make_data(case: Case, parts: Parts, folder: Path) -> tuple[Discretizer, Windows]:
@@ -124,20 +144,41 @@ def make_trainer(case: Case, parts: Parts, discretizer: Discretizer, windows: Wi
     )
 
 
+def _published_updates(case: Case, discretizer: Discretizer, windows: Windows) -> Callable[[], float]:
+    """What makes an update of the published model, from windows drawn at random."""
+    published = _published(case).train()
+    optimizer = published.optimizer(6e-4)
+    weights = TokenLoss(discretizer, TrainingConfig(), case.layout.block(case.context)).weights
+
+    def update() -> float:
+        batch = windows.batch(torch.randint(len(windows), (case.batch,)).numpy())
+        return published_update(published, optimizer, batch, weights)
+
+    return update
+
+
 def _published(case: Case) -> PublishedModel:
-    """It knows one dropout only."""
-    size = {"layers": case.layers, "heads": case.heads, "width": case.width}
-    return PublishedModel(case.layout, BINS, case.context, **size, dropout=case.dropout)
+    """The published model of a case's size."""
+    return PublishedModel(
+        case.layout,
+        BINS,
+        case.context,
+        layers=case.layers,
+        heads=case.heads,
+        width=case.width,
+        dropout=case.dropout,
+        attention_dropout=case.attention_dropout,
+    )
 
 
-def _check_equal(case: Case, parts: Parts, published: PublishedModel, windows: Windows) -> None:
+def _check_equal(case: Case, parts: Parts, windows: Windows) -> None:
     """Raise a TtfError if our model makes something else of the published one's weights."""
     size = {"layers": case.layers, "heads": case.heads, "width": case.width, "context": case.context}
-    ours = parts.model(**size).build(case.layout, BINS).eval()
+    ours, published = parts.model(**size).build(case.layout, BINS).eval(), _published(case).eval()
     interop.load(ours, interop.convert(published.state_dict()))
     tokens = windows.batch(torch.arange(4).numpy()).inputs
     with torch.no_grad():
-        difference = float((ours(tokens) - published.eval()(tokens)).abs().max())
+        difference = float((ours(tokens) - published(tokens)).abs().max())
     if not difference <= TOLERANCE:
         message = f"train/{case.name}: logits differ by {difference:.1e} from those of the published model"
         raise TtfError(message)

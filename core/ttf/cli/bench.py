@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 from ttf.errors import ResourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.table import Table
 
@@ -39,38 +40,47 @@ def bench(parts: tuple[str, ...], everything: bool, threads: int, file: Path | N
     """Measure PARTS, or all of them: plan, train, data, start, and gpu where there is one.
 
     Plans are compared with those of a slow, obvious search, and a model's outputs with those of the published one,
-    before their times are; the processor's time counts, for a GPU that of the clock, and the fastest of several runs.
+    before their times are. The processor's time counts, for a GPU or several threads that of the clock, and the fastest
+    of several runs; how many times as fast training is as the published step is the median of updates in turns.
     """
     from ttf.bench.results import Results
     from ttf.device import resolve_device
 
-    if file and not file.parent.is_dir():  # before minutes are spent
-        message = f"--json {file}: no such folder: {file.parent}"
-        raise ResourceError(message)
+    if file:
+        _check_writable(file)  # before minutes are spent
     earlier = Results.read(against) if against else None
     import torch
 
     if "gpu" in parts:
         resolve_device("cuda")
     from ttf.bench.measure import gemm_rate
-    from ttf.cli.output import make_console
 
     torch.set_num_threads(threads)
     rate = gemm_rate()
-    measurements = []
-    for part, measure in _measures(rate, everything=everything).items():
-        if parts and part not in parts:
-            continue
-        for measurement in measure():
-            measurements.append(measurement)
-            click.echo(f"{measurement.name} ...", err=True)
-    results = Results.here(measurements, threads=threads, rate=rate)
-    click.echo(results.title())
-    if earlier and earlier.title() != results.title():
-        click.echo(f"then: {earlier.title()}")
-    make_console().print(_table(results, earlier))
-    if file:
-        results.write(file)
+    results = Results.here([], threads=threads, rate=rate)
+    try:
+        for part, measure in _measures(rate, everything=everything).items():
+            if parts and part not in parts:
+                continue
+            click.echo(f"{part} ...", err=True)
+            for measurement in measure():
+                results.measurements.append(measurement)
+                click.echo(f"  {measurement.name}: {_figure(measurement)}", err=True)
+                if file:
+                    results.write(file)
+    finally:  # what is measured is shown, whatever happens to the rest
+        if results.measurements:
+            _show(results, earlier, against)
+
+
+def _check_writable(file: Path) -> None:
+    """Raise a ResourceError if results cannot be written there."""
+    if not file.parent.is_dir():
+        message = f"--json {file}: no such folder: {file.parent}"
+        raise ResourceError(message)
+    if not os.access(file.parent, os.W_OK):
+        message = f"--json {file}: the folder cannot be written to"
+        raise ResourceError(message)
 
 
 def _measures(rate: float, *, everything: bool) -> Mapping[str, Callable[[], Iterator[Measurement]]]:
@@ -91,7 +101,8 @@ def _measures(rate: float, *, everything: bool) -> Mapping[str, Callable[[], Ite
 
 
 _DETAILS = {
-    "times_reference": "{:.1f} times the reference",
+    "times_reference": "{:.3g} times the reference",
+    "times_same_dropout": "{:.2f} times one with that dropout",
     "of_floor": "{:.0%} of the arithmetic's rate",
     "differing": "{:.0f} tokens differ",
     "peak_mb": "peak {:.0f} MB",
@@ -100,22 +111,51 @@ _DETAILS = {
 """What the table says of a measurement's details."""
 
 
-def _table(results: Results, earlier: Results | None) -> Table:
-    """A row for each measurement; with earlier ones, how many times as fast each is now."""
-    from rich import box
-    from rich.table import Table
+def _show(results: Results, earlier: Results | None, against: Path | None) -> None:
+    """Print the results, with earlier ones of the same names and units if there are any."""
+    from ttf.cli.output import fits, make_console
 
     then = {measurement.name: measurement for measurement in earlier.measurements} if earlier else {}
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("", "now", *(("then", "times as fast") if earlier else ())):
-        table.add_column(heading, justify="right" if heading else "left")
-    table.add_column("")
-    for measurement in results.measurements:
+    pairs = [(measurement, _same(measurement, then.get(measurement.name))) for measurement in results.measurements]
+    console = make_console()
+    click.echo(results.title())
+    if earlier and earlier.title() != results.title():
+        click.echo(f"then: {earlier.title()}")
+    table = _table(pairs, compared=earlier is not None, details=True)
+    if fits(console, table):
+        console.print(table)
+    else:
+        console.print(_table(pairs, compared=earlier is not None, details=False))
+        for measurement in results.measurements:
+            if said := _said(measurement.details):
+                click.echo(f"{measurement.name}: {said}")
+    missing = set(then) - {measurement.name for measurement, before in pairs if before}
+    if earlier and missing:
+        names = ", ".join(name for name in then if name in missing)
+        click.echo(f"not compared, as there is nothing like it now: {names}")
+    if earlier and len(missing) == len(then):
+        click.echo(f"Warning: {against} has none of these measurements", err=True)
+
+
+def _same(measurement: Measurement, before: Measurement | None) -> Measurement | None:
+    """An earlier measurement if it can be compared with one of now."""
+    alike = before and (before.unit, before.better) == (measurement.unit, measurement.better)
+    return before if alike else None
+
+
+def _table(pairs: Sequence[tuple[Measurement, Measurement | None]], *, compared: bool, details: bool) -> Table:
+    """A row for each measurement; with earlier ones, how many times as fast each is now."""
+    from ttf.cli.output import make_table
+
+    table = make_table("", "now", *(("then", "times as fast") if compared else ()), *([""] if details else []))
+    table.padding = (0, 2, 0, 0)
+    for column in table.columns[1:]:
+        column.justify = "right" if column.header else "left"
+    for measurement, before in pairs:
         cells = [measurement.name, _figure(measurement)]
-        if earlier:
-            before = then.get(measurement.name)
+        if compared:
             cells += [_figure(before), f"{_speedup(measurement, before):.2f}"] if before else ["", ""]
-        table.add_row(*cells, _said(measurement.details))
+        table.add_row(*cells, *([_said(measurement.details)] if details else []))
     return table
 
 

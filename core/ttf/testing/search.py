@@ -76,11 +76,12 @@ class ReferenceSearch:
         """Tokens (H, D) and score () of the best plan, for uniforms (H, A or A + O, W * E)."""
         settings, actions = self.settings, self.layout.action
         rows = context.expand(settings.beam_width, -1)
-        ended = torch.zeros(settings.beam_width, dtype=torch.bool)
+        device = context.device
+        ended = torch.zeros(settings.beam_width, dtype=torch.bool, device=device)
         plan: list[Planned] = []
         best = torch.tensor(0.0)
         for t in range(settings.horizon):
-            copies = torch.arange(settings.beam_width).repeat(settings.expand)
+            copies = torch.arange(settings.beam_width, device=device).repeat(settings.expand)
             rows, ended, plan = rows[copies], ended[copies], [planned.select(copies) for planned in plan]
             rows, reward, value = self._continued(rows, ended, uniforms[t, :actions], goal)
             plan = [*plan, Planned(rows[:, -self.layout.width :], reward, value, ended)]
@@ -148,10 +149,10 @@ class Comparison(NamedTuple):
     """The reference's."""
 
     seconds: float
-    """Processor time of the engine."""
+    """Time of the engine, by the processor unless by another clock."""
 
     reference_seconds: float
-    """Processor time of the reference."""
+    """Time of the reference."""
 
     @property
     def tokens(self) -> int:
@@ -170,6 +171,7 @@ def compare_searches(
     uniforms: Tensor,
     goal: Tensor | None = None,
     score: Callable[[list[Planned], float], Tensor] = published_score,
+    clock: Callable[[], float] = process_time,
 ) -> Comparison:
     """Plan with the engine and with the reference; tests and ``ttf bench`` share this.
 
@@ -179,10 +181,11 @@ def compare_searches(
         uniforms: random numbers of ``search.uniforms_shape(B)``.
         goal: tokens (B, G), perhaps.
         score: the search's score, written for the reference.
+        clock: tells the time in seconds.
     """
     reference = ReferenceSearch(search.model, search.discretizer, search.settings, score)
-    started = process_time()
+    started = clock()
     plan = search.plan(context, uniforms, goal)
-    planned = process_time()
+    planned = clock()
     expected = reference.plan(context, uniforms, goal)
-    return Comparison(plan, expected, planned - started, process_time() - planned)
+    return Comparison(plan, expected, planned - started, clock() - planned)
