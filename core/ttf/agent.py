@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,6 +28,39 @@ class ClipCounter:
 
     clipped: int = 0
     encoded: int = 0
+
+
+@dataclass
+class DeadlineCounter:
+    """What plans came to that had a deadline."""
+
+    reached: Counter[int] = field(default_factory=Counter)
+    """Plans by the widest beam there was time for."""
+
+    late: int = 0
+    """Plans that came after it."""
+
+    latest_ms: float = 0.0
+    """The longest that one of them came after it."""
+
+    def add(self, plan: Plan) -> None:
+        """Count a plan, if it had a deadline."""
+        if plan.reached is not None:
+            self.reached[plan.reached] += 1
+        if plan.late:
+            self.late += 1
+            self.latest_ms = max(self.latest_ms, 1000 * plan.late)
+
+    def describe(self) -> dict[str, Any]:
+        """For the record of the run."""
+        widths = dict(sorted(self.reached.items()))
+        return {"reached": widths, "late": self.late, "latest_ms": round(self.latest_ms, 1)}
+
+    def __str__(self) -> str:
+        plans = sum(self.reached.values())
+        shares = ", ".join(f"{width}: {100 * count / plans:.0f} %" for width, count in sorted(self.reached.items()))
+        late = f"; {self.late} of {plans} plans came late, by up to {self.latest_ms:.0f} ms" if self.late else ""
+        return f"beam width reached by the deadline, share of plans: {shares}{late}"
 
 
 class PlanningPolicy(Policy):
@@ -61,7 +94,7 @@ class PlanningPolicy(Policy):
         self.plan_every = plan_every
         self.goals, self.hide_goal = goals, hide_goal
         self.clips = ClipCounter()
-        self.reached: Counter[int] = Counter()  # plans by the widest beam there was time for
+        self.deadline = DeadlineCounter()
 
     def start(self, batch: int, seed: int) -> Actor:
         """An actor for ``batch`` episodes."""
@@ -92,8 +125,7 @@ class _PlanningActor(Actor):
             context = torch.cat([self._past.flatten(1), observed], dim=1)
             self._plan = self._policy.decoder.plan(context, self._generator, self._goal(observations))
             self._followed = 0
-            if self._plan.reached is not None:
-                self._policy.reached[self._plan.reached] += 1
+            self._policy.deadline.add(self._plan)
             self.imagined = self._imagined(self._plan.tokens, observations)
         else:
             self.imagined = None

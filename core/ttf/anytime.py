@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
 from dataclasses import replace
+from statistics import median
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,11 +21,19 @@ if TYPE_CHECKING:
     from ttf.interfaces.decoder import Plan
 
 
-class AnytimeDecoder(Decoder):
-    """Searches with ever wider beams while time remains, and returns the best plan that was found for each context.
+KEPT = 5
+"""Times remembered of a beam width; their median is what it is expected to take."""
 
-    The narrowest search is always finished. A wider one begins only if there is time for it, should it take as much
-    longer than the one before as its beam is wider; so a plan is late only where that one alone takes too long.
+MARGIN = 1.1
+"""A search begins if there is time for so many times what it is expected to take."""
+
+
+class AnytimeDecoder(Decoder):
+    """Searches with the widest beam that there is time for, and then wider ones while there still is.
+
+    The best plan that was found counts for each context. How long a width takes is known from plans before for as many
+    contexts of the same length; where there are none, the narrowest search comes first. It is always finished, so that
+    there always is a plan.
 
     Args:
         decoders: by beam width, the narrowest first.
@@ -36,36 +47,65 @@ class AnytimeDecoder(Decoder):
         self._decoders = decoders
         self._seconds = seconds
         self._clock = clock
+        self._times: dict[tuple[int, ...], dict[int, deque[float]]] = {}  # by shape of the contexts and beam width
 
     def plan(self, context: Tensor, generator: torch.Generator, goal: Tensor | None = None) -> Plan:
         """Plan from contexts (B, n * D + O) int64; all of them by the deadline."""
         end = self._clock() + self._seconds
-        (width, narrowest), *others = self._decoders.items()
-        best, now, took = self._timed(narrowest, width, context, generator, goal)
-        for wider, decoder in others:
-            if now + took * wider / width > end:
-                break
-            plan, now, took = self._timed(decoder, wider, context, generator, goal)
-            best, width = better(best, plan), wider
+        times = self._times.setdefault(tuple(context.shape), {})
+        known = {width: median(taken) for width, taken in times.items()}
+
+        def search(width: int) -> Plan:
+            began = self._clock()
+            plan = self._decoders[width].plan(context, generator, goal)
+            if plan.score.is_cuda:
+                torch.cuda.synchronize(plan.score.device)
+            now = self._clock()
+            known[width] = now - began
+            times.setdefault(width, deque(maxlen=KEPT)).append(known[width])
+            return replace(plan, reached=width, late=max(0.0, now - end))
+
+        best = search(width := self._widest(known, 0, self._seconds) or min(self._decoders))
+        while wider := self._widest(known, width, end - self._clock()):
+            best, width = better(best, search(wider)), wider
         return best
 
-    def _timed(
-        self, decoder: Decoder, width: int, context: Tensor, generator: torch.Generator, goal: Tensor | None
-    ) -> tuple[Plan, float, float]:
-        """A plan, the time when it is there, and the seconds it took."""
-        began = self._clock()
-        plan = decoder.plan(context, generator, goal)
-        if plan.score.is_cuda:
-            torch.cuda.synchronize(plan.score.device)
-        now = self._clock()
-        return replace(plan, reached=width), now, now - began
+    def _widest(self, known: Mapping[int, float], width: int, seconds: float) -> int | None:
+        """The widest beam that there is time for, by the seconds known of others; wider than ``width``, just searched.
+
+        What that one has just taken says more than what is known of wider ones from before.
+        """
+        fitting = []
+        for wider in (other for other in self._decoders if known and other > width):
+            feared = min(expected(wider, known), known[width] * wider / width if width else math.inf)
+            fitting += [wider] if feared * MARGIN <= seconds else []
+        return max(fitting, default=None)
+
+
+def expected(width: int, known: Mapping[int, float]) -> float:
+    """Seconds that a search is expected to take, from those of other widths, one of them no wider.
+
+    What is known of the width itself counts; else the line through the narrowest and the widest of those below it, but
+    no more than the proportion to the latter.
+    """
+    below = sorted(other for other in known if other <= width)
+    first, last = below[0], below[-1]
+    proportion = known[last] * width / last
+    if first == last:
+        return proportion
+    slope = max(0.0, (known[last] - known[first]) / (last - first))
+    return min(proportion, known[last] + slope * (width - last))
 
 
 def better(one: Plan, other: Plan) -> Plan:
     """For each context, whichever plan has the higher score; the first where they are equal."""
     ahead = other.score > one.score
-    tokens = torch.where(ahead.view(-1, 1, 1), other.tokens, one.tokens)
-    return replace(other, tokens=tokens, score=torch.where(ahead, other.score, one.score))
+    each = ahead.view(-1, 1, 1)
+    actions = None
+    if one.actions is not None and other.actions is not None:
+        actions = torch.where(each, other.actions, one.actions)
+    tokens = torch.where(each, other.tokens, one.tokens)
+    return replace(other, tokens=tokens, score=torch.where(ahead, other.score, one.score), actions=actions)
 
 
 def widths(widest: int) -> list[int]:

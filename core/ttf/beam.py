@@ -36,8 +36,9 @@ class SearchDecoderConfig(DecoderConfig):
     """Plans kept."""
 
     deadline_ms: Annotated[float, Field(gt=0, le=1e7)] | None = None
-    """Milliseconds for a plan; null for as long as it takes. The beam is then widened from 1 to `beam_width` while time
-    remains, the best plan so far counts, and the run says how wide it got. Such runs depend on the machine's speed."""
+    """Milliseconds for a plan; null for as long as it takes. Beams are then as wide as there is time for, from 1 to
+    `beam_width`, the best plan so far counts, and the run says how wide they got and how many plans came late. Such
+    runs depend on the machine's speed."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the model. `bfloat16` is for GPUs that have it: faster, and plans may differ."""

@@ -45,7 +45,10 @@ def make_planners(
     planning = config.planning(model) if isinstance(config, SearchDecoderConfig) else model
 
     def build(chosen: DecoderConfig) -> Decoder:
-        return chosen.build(planning, discretizer, discount=data.discount**data.stride, critic=critic)
+        decoder = chosen.build(planning, discretizer, discount=data.discount**data.stride, critic=critic)
+        if chosen.actions != "expected":
+            return decoder
+        return ExpectedActions(decoder, model, discretizer, context=chosen.context, followed=chosen.plan_every)
 
     if isinstance(config, SearchDecoderConfig) and config.deadline_ms is not None:
         narrower = {width: config.model_copy(update={"beam_width": width}) for width in widths(config.beam_width)}
@@ -53,8 +56,6 @@ def make_planners(
         decoder: Decoder = AnytimeDecoder(built, config.deadline_ms / 1000)
     else:
         decoder = build(config)
-    if config.actions == "expected":
-        decoder = ExpectedActions(decoder, model, discretizer, context=config.context, followed=config.plan_every)
     names = {config.kind: False}
     if data.goal is not None and data.goal.dropout > 0:
         names[f"{config.kind} without goal"] = True
@@ -75,7 +76,7 @@ def make_planners(
 def describe_planning(planners: Mapping[str, PlanningPolicy], run: RunDir, progress: Progress) -> dict[str, Any]:
     """Note how often the planners, with and without a goal, met numbers beyond the discretizer's bins.
 
-    Where there is a deadline, note too how many plans got how far by then.
+    Where there is a deadline, note too how many plans got how far by then, and how many came late.
 
     Returns:
         What belongs into the record of the run.
@@ -84,8 +85,7 @@ def describe_planning(planners: Mapping[str, PlanningPolicy], run: RunDir, progr
     if counts:
         acting = {name: sum(count[name] for count in counts) for name in counts[0]}
         run.write("discretizer", {**run.read("discretizer"), "acting": acting})
-    reached = {name: dict(sorted(policy.reached.items())) for name, policy in planners.items() if policy.reached}
-    for name, widths_ in reached.items():
-        shares = (f"{width}: {100 * plans / sum(widths_.values()):.0f} %" for width, plans in widths_.items())
-        progress.note(f"{name}: beam width reached by the deadline, share of plans: {', '.join(shares)}")
-    return {"reached": reached} if reached else {}
+    deadlines = {name: policy.deadline for name, policy in planners.items() if policy.deadline.reached}
+    for name, deadline in deadlines.items():
+        progress.note(f"{name}: {deadline}")
+    return {"deadline": {name: deadline.describe() for name, deadline in deadlines.items()}} if deadlines else {}

@@ -30,6 +30,9 @@ class Plan:
     reached: int | None = None
     """The widest beam there was time for, where there is a deadline."""
 
+    late: float | None = None
+    """Seconds after the deadline, 0 in time."""
+
     @property
     def transitions(self) -> int:
         """How many transitions can be followed."""

@@ -201,6 +201,21 @@ class PretrainedInfo(Document):
     timings: dict[str, float] = {}
 
 
+class Deadline(Document):
+    """What the plans of a policy came to that had a deadline."""
+
+    reached: dict[int, int]
+    """Plans by the widest beam there was time for."""
+
+    late: int = 0
+    latest_ms: float = 0.0
+
+    @property
+    def plans(self) -> int:
+        """How many there were."""
+        return sum(self.reached.values())
+
+
 class RunInfo(Document):
     """What was run, with what, and where."""
 
@@ -217,4 +232,5 @@ class RunInfo(Document):
     layout: LayoutInfo | None = None
     model: ModelInfo | None = None
     pretrained: PretrainedInfo | None = None
+    deadline: dict[str, Deadline] = {}
     timings: dict[str, float] = {}

@@ -119,6 +119,17 @@ def test_a_run_that_learned_from_the_best_episodes_alone_says_so(full_run: RunDi
     assert "(1 692 episodes, 200 013 steps, the best 25 % of which are learned from). On unseen" in text
 
 
+def test_a_deadline_says_how_far_plans_got_and_how_many_came_late(full_run: RunDir) -> None:
+    info = full_run.read("run")
+    counted = {"reached": {"32": 3, "64": 1}, "late": 2, "latest_ms": 12.5}
+    full_run.write("run", info | {"deadline": {"beam_search": counted}})
+    text = " ".join(report(full_run).text.split())
+    said = "By its deadline, beam_search reached beam width 32 in 75 %, 64 in 25 % of 4 plans;"
+    assert f"{said} 2 came late, by up to 12 ms." in text
+    full_run.write("run", info | {"deadline": {"beam_search": counted | {"late": 0}}})
+    assert f"{said} none came late." in " ".join(report(full_run).text.split())
+
+
 def test_everything_strangers_name_is_text(full_run: RunDir) -> None:
     for name in ("run", "result", "discretizer"):
         rewrite(full_run, name, lambda text: hostile(text, "pointmaze_beam_search", "beam_search", "reward", "torch"))
