@@ -43,6 +43,11 @@ class SearchDecoderConfig(DecoderConfig):
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the model. `bfloat16` is for GPUs that have it: faster, and plans may differ."""
 
+    cuda_graph: bool = True
+    """On a GPU, whether the kernels of a plan are recorded, once for every number of environments planned together, and
+    then replayed, so that the GPU need not wait for Python. Recorded plans are not speculated; where there is a
+    deadline nothing is recorded, as that takes longer than a plan."""
+
     def planning(self, model: SequenceModel) -> SequenceModel:
         """The model that plans: itself, or a copy in another precision."""
         if self.precision == "float32":
@@ -52,6 +57,11 @@ class SearchDecoderConfig(DecoderConfig):
         import torch
 
         return copy.deepcopy(model).to(torch.bfloat16)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether plans are recorded where there is a GPU."""
+        return self.cuda_graph and self.deadline_ms is None
 
     def limit(self, model: SequenceModel) -> int:
         """Tokens that a model is shown at most."""
@@ -89,11 +99,6 @@ class BeamDecoderConfig(SearchDecoderConfig):
     (Jacobi decoding), which gives the same plan in fewer and larger steps. `auto` does on a GPU, which likes them,
     until plans are recorded."""
 
-    cuda_graph: bool = True
-    """On a GPU, whether the kernels of a plan are recorded, once for every number of environments planned together, and
-    then replayed, so that the GPU need not wait for Python. Recorded plans are not speculated; where there is a
-    deadline nothing is recorded, as that takes longer than a plan."""
-
     def settings(self, model: SequenceModel, *, discount: float) -> BeamSettings:
         """What these options make of the engine for a model."""
         from ttf.sampling import Sampling
@@ -108,7 +113,7 @@ class BeamDecoderConfig(SearchDecoderConfig):
             sampling=Sampling(self.temperature, self.reference_cdf, self.top_p, self.k_act),
             stop=self.stop,
             speculate=self.speculate,
-            cuda_graph=self.cuda_graph and self.deadline_ms is None,
+            cuda_graph=self.recorded,
             choosing=Sampling(self.subgoal_temperature) if self.subgoal_temperature else None,
             observing=Sampling(self.temperature, top_p=self.observation_top_p) if self.observation_top_p else None,
         )

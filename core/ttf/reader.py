@@ -53,6 +53,9 @@ class SearchSettings:
     """`end`: nothing counts after the end of an episode. `reference`: as published, the stop token and dead bins are
     tokens like any other, in every column."""
 
+    cuda_graph: bool = True
+    """Whether plans are recorded and replayed on a GPU, unless they are speculated whatever the device."""
+
     def shown(self, context: Tensor, layout: Layout) -> int:
         """Tokens that the model is shown at most, of contexts (B, L) and what follows."""
         return min(self.limit, context.shape[1] + self.horizon * layout.width)

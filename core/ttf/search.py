@@ -50,9 +50,6 @@ class BeamSettings(SearchSettings):
     speculate: Literal["auto", "on", "off"] = "auto"
     """Whether the tokens of a transition are guessed at once, which changes the steps and not the plan."""
 
-    cuda_graph: bool = True
-    """Whether plans are recorded and replayed on a GPU, unless they are speculated whatever the device."""
-
     def acting(self, layout: Layout, column: int) -> Sampling:
         """How a column of the action is sampled."""
         return self.choosing if self.choosing is not None and column < layout.acts.start else self.sampling

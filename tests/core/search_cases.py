@@ -174,6 +174,14 @@ def random_goals(model: SequenceModel, contexts: int, seed: int) -> Tensor:
     return torch.randint(model.bins + 1, (contexts, model.layout.goal), generator=generator)
 
 
+@contextmanager
+def as_on_a_gpu() -> Iterator[None]:
+    """What would have to wait for a GPU is not done."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "counts", lambda device: False)  # noqa: ARG005
+        yield
+
+
 class Uploads(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Lists the operators that take what lies on the processor to the device ``meta``, which stands for a GPU."""
 

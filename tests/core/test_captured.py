@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tests.core.search_cases import Centres, Uploads, beam_settings, random_case, random_context, random_goals, traced
+from tests.core.search_cases import (
+    Centres,
+    Uploads,
+    as_on_a_gpu,
+    beam_settings,
+    random_case,
+    random_context,
+    random_goals,
+    traced,
+)
 
 from ttf.captured import COMES, KEPT, Captured
 from ttf.interfaces.decoder import Plan
 from ttf.layout import Layout
 from ttf.sampling import Sampling
 from ttf.search import BeamSearch
-from ttf_plugins.gpt import GPTConfig, readers
+from ttf_plugins.gpt import GPTConfig
 from ttf_plugins.iql import IQLConfig
 from ttf_plugins.lstm import LSTMConfig
 from ttf_plugins.markov import MarkovConfig
@@ -23,7 +31,7 @@ from ttf_plugins.value_guided import ValueGuidedConfig
 from ttf_plugins.value_guided.value_guided import score_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
 
@@ -31,14 +39,6 @@ if TYPE_CHECKING:
 
 CASES = 200
 TRACED = 4
-
-
-@contextmanager
-def as_on_a_gpu() -> Iterator[None]:
-    """What would have to wait for a GPU is not done."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "counts", lambda device: False)  # noqa: ARG005
-        yield
 
 
 def given(search: BeamSearch, past: int, contexts: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import itertools
 import random
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tests.core.search_cases import Aimed, Centres, Ending, random_case, random_context, random_goals
+from tests.core.search_cases import (
+    Aimed,
+    Centres,
+    Ending,
+    as_on_a_gpu,
+    random_case,
+    random_context,
+    random_goals,
+    traced,
+)
 from tests.core.slow_likelihood import SlowLikelihood
 from tests.core.slow_tokens import next_logits
 
@@ -103,6 +113,21 @@ def test_the_engine_plans_what_the_obvious_search_plans(first: int) -> None:
             tokens, score = slow.plan(context[row].tolist())
             assert plan.tokens[row].flatten().tolist() == tokens, f"case {seed}, context {row}"
             assert float(plan.score[row]) == pytest.approx(score, rel=1e-9, abs=1e-9)
+
+
+def test_a_plan_that_depends_on_shapes_alone_is_the_plan_and_can_be_recorded() -> None:
+    for seed in range(CASES // 2):
+        model, discretizer, settings, past = likelihood_case(seed)
+        search = LikelihoodSearch(model, discretizer, settings)
+        static = partial(search._plan, static=True)
+        contexts = [random_context(model, discretizer, past, contexts=2, seed=seed + i) for i in range(2)]
+        goals = [random_goals(model, 2, seed + i) for i in range(2)]
+        with as_on_a_gpu():
+            planning = traced(static, [contexts[0], goals[0]]) if seed < 10 else static
+            planned = planning(contexts[1], goals[1])
+        plan = search.plan(contexts[1], goals[1])
+        assert planned.tokens.equal(plan.tokens), f"case {seed}"
+        torch.testing.assert_close(planned.score, plan.score)
 
 
 @pytest.mark.parametrize("seed", range(20))

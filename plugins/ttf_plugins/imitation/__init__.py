@@ -61,6 +61,7 @@ class ImitationConfig(SearchDecoderConfig):
             sampling=Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k),
             stop=self.stop,
             count_rewards=self.count_rewards,
+            cuda_graph=self.recorded,
         )
         return LikelihoodDecoder(model, discretizer, settings)
 
