@@ -53,3 +53,30 @@ def test_a_window_that_moves_reads_each_kind_of_row_once(monkeypatch: pytest.Mon
         expected = model(reader.tokens[:, width:])[:, -1]
     torch.testing.assert_close(logits, expected)
     assert shapes == [(2 * 2, width), (2 * 3, width)]
+
+
+def test_rows_that_were_once_different_stay_different(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, discretizer, settings, _ = random_case(4)
+    assert model.context == 4
+    settings, width = replace(settings, limit=model.block, horizon=5), model.layout.width
+    reader = Reader(model, random_context(model, discretizer, 0, 2, seed=0), settings)
+    begun = width - reader.tokens.shape[1]
+    reader.repeat(3)
+    written = torch.randint(model.bins, (2, 3, begun + 3 * width + 1), generator=GENERATOR)
+    written[:, 1, begun : begun + width] = written[:, 0, begun : begun + width]
+    written[:, :, begun + width : begun + 2 * width] = written[:, :1, begun + width : begun + 2 * width]
+    read: list[int] = []
+    ask = model.read
+
+    def noted(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        read.append(len(tokens))
+        return ask(tokens, state)
+
+    monkeypatch.setattr(model, "read", noted)
+    with torch.inference_mode():
+        for tokens in written.flatten(0, 1).unbind(1):
+            reader.write(tokens)
+        logits = reader.logits()
+        expected = model(reader.tokens[:, width:])[:, -1]
+    torch.testing.assert_close(logits, expected)
+    assert read == [2 * 2, 2 * 2, 2 * 3]  # the transition in which all are alike is read once for each of two pasts
