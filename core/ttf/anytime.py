@@ -14,15 +14,18 @@ import torch
 from ttf.interfaces.decoder import Decoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
     from ttf.interfaces.decoder import Plan
 
 
-KEPT = 5
-"""Times remembered of a beam width; their median is what it is expected to take."""
+KEPT = 20
+"""Plans remembered; a width that was slow only for a while has its chance again after as many."""
+
+COUNTED = 5
+"""The last times of a beam width, whose median is what it is expected to take."""
 
 MARGIN = 1.1
 """A search begins if there is time for so many times what it is expected to take."""
@@ -47,13 +50,14 @@ class AnytimeDecoder(Decoder):
         self._decoders = decoders
         self._seconds = seconds
         self._clock = clock
-        self._times: dict[tuple[int, ...], dict[int, deque[float]]] = {}  # by shape of the contexts and beam width
+        self._plans: dict[tuple[int, ...], deque[dict[int, float]]] = {}  # what widths took, by shape of the contexts
 
     def plan(self, context: Tensor, generator: torch.Generator, goal: Tensor | None = None) -> Plan:
         """Plan from contexts (B, n * D + O) int64; all of them by the deadline."""
         end = self._clock() + self._seconds
-        times = self._times.setdefault(tuple(context.shape), {})
-        known = {width: median(taken) for width, taken in times.items()}
+        plans = self._plans.setdefault(tuple(context.shape), deque(maxlen=KEPT))
+        known = usual(plans)
+        plans.append(taken := {})
 
         def search(width: int) -> Plan:
             began = self._clock()
@@ -61,8 +65,7 @@ class AnytimeDecoder(Decoder):
             if plan.score.is_cuda:
                 torch.cuda.synchronize(plan.score.device)
             now = self._clock()
-            known[width] = now - began
-            times.setdefault(width, deque(maxlen=KEPT)).append(known[width])
+            known[width] = taken[width] = now - began
             return replace(plan, reached=width, late=max(0.0, now - end))
 
         best = search(width := self._widest(known, 0, self._seconds) or min(self._decoders))
@@ -80,6 +83,12 @@ class AnytimeDecoder(Decoder):
             feared = min(expected(wider, known), known[width] * wider / width if width else math.inf)
             fitting += [wider] if feared * MARGIN <= seconds else []
         return max(fitting, default=None)
+
+
+def usual(plans: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """What widths usually take, from what they took in some plans, the first of which was made first."""
+    widths_ = {width for plan in plans for width in plan}
+    return {width: median([plan[width] for plan in plans if width in plan][-COUNTED:]) for width in widths_}
 
 
 def expected(width: int, known: Mapping[int, float]) -> float:

@@ -12,7 +12,7 @@ from tests.core.search_cases import random_case, random_context
 from tests.core.toys import Quiet, tiny_recipe
 from torch import Tensor
 
-from ttf.anytime import AnytimeDecoder, better, expected, widths
+from ttf.anytime import KEPT, AnytimeDecoder, better, expected, usual, widths
 from ttf.assemble import run_recipe
 from ttf.interfaces.decoder import Decoder, Plan
 from ttf.run_dir import read_lines
@@ -81,6 +81,20 @@ def test_a_wider_search_begins_where_the_one_that_was_known_to_fit_has_left_time
     waiting.decoders[2].seconds = 1.5
     assert waiting.plan() == (2, 2.5, 0.0)
     assert waiting.plan() == (2, 1.5, 0.0)  # what is known is the median
+
+
+def test_a_width_that_was_slow_once_has_its_chance_again() -> None:
+    waiting = Waiting([1.0, 3.0], 2.3)
+    assert waiting.plan() == (1, 1.0, 0.0)
+    assert waiting.plan() == (2, 3.0, 0.7)
+    waiting.decoders[2].seconds = 1.1
+    assert [waiting.plan() for _ in range(KEPT)] == [(1, 1.0, 0.0)] * KEPT  # twice a second would be too late
+    assert [waiting.plan() for _ in range(2)] == [(2, 1.1, 0.0)] * 2
+
+
+def test_what_widths_usually_take_is_the_median_of_their_last_times() -> None:
+    times = [9.0, 1.0, 2.0, 30.0, 4.0, 3.0]
+    assert usual([{1: 0.5}] + [{2: taken} for taken in times]) == {1: 0.5, 2: 3.0}
 
 
 def test_contexts_of_another_shape_take_times_of_their_own() -> None:
