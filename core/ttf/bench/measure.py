@@ -70,10 +70,14 @@ def device_clock(device: torch.device) -> Callable[[], float]:
 
 
 def in_turns(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Times by ``clock`` of actions by name, each taken once a round: what else runs disturbs all of them alike."""
+    """Times by ``clock`` of actions by name, each taken once a round, so that what else runs disturbs all of them alike.
+
+    Each is done once more before it is timed: memory that another has given back would have to be found again.
+    """
     now, times = clock(), {name: list[float]() for name in actions}
     for _ in range(rounds):
         for name, action in actions.items():
+            action()
             times[name].append(_timed(now, action))
     return times
 

@@ -32,7 +32,7 @@ BINS, CONTEXT = 100, 5
 TOGETHER = 8
 """Environments planned at once, to be compared with as many planned alone."""
 
-ROUNDS = 9
+ROUNDS = 6
 """Of plans made together and alone, in turns."""
 
 RUNNING = 4.0

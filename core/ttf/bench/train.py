@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ttf.bench.parts import Parts
     from ttf.interfaces.discretizer import Discretizer
 
-BINS, ROUNDS = 100, 12
+BINS, ROUNDS = 100, 10
 """Bins of a dimension; updates of each, in turns."""
 
 TOLERANCE = 1e-4
