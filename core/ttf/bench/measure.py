@@ -70,7 +70,7 @@ def device_clock(device: torch.device) -> Callable[[], float]:
 
 
 def in_turns(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Times by ``clock`` of actions by name, each taken once a round, so that what else runs disturbs all of them alike.
+    """Times by ``clock`` of actions by name, each once a round: what else runs disturbs all of them alike.
 
     Each is done once more before it is timed: memory that another has given back would have to be found again.
     """
