@@ -220,6 +220,7 @@ def _checked(source: Source, registry: Registry, components: Components) -> Reci
     if not isinstance(source.data, dict):
         what = "the file is empty" if source.data is None else "must be a mapping"
         source.refuse((), f"{what}; a recipe is a mapping such as 'name: x'", source.start)
+    if () in source.refused:
         source.raise_problems()
     check_kinds(source, registry, components)
     check_requirements(source, components)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -18,6 +18,9 @@ from ttf.yaml_source import read_file
 
 if TYPE_CHECKING:
     from ttf.registry import Registry
+
+#: The schema's own, which would hide what has failed.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 FULL = (Path(__file__).parents[1] / "corpus" / "good" / "full.yaml").read_text("utf-8")
 WORDS = [*Recipe.model_fields, "kind", "quantile", "gpt", "minari", "bins", "options", "steps", "layers", "window"]
@@ -66,6 +69,8 @@ def flow(tree: object) -> str:
 
 
 @SETTINGS
+@example(content=b"!tag\nname: x")
+@example(content=b"&anchor\nname: x")
 @given(content=st.binary(max_size=200) | st.lists(st.sampled_from(WORDS + PIECES)).map(lambda s: "".join(s).encode()))
 def test_raw_text(content: bytes, builtin_registry: Registry, validator: Draft202012Validator, tmp_path: Path) -> None:
     check(content, builtin_registry, validator, tmp_path)
