@@ -131,11 +131,10 @@ class Reader:
         self.tokens = context  # (B * K, length): the context, and what has been written since
         self.rows = 1  # of each context, K
         self._static = static
-        self._goal = goal  # (B, G)
         self._contexts, self._common = context.shape  # how many tokens all rows of a context have in common
         self._model = model
         self._limit = settings.limit
-        self._capacity = settings.shown(context, model.layout)
+        self._empty = model.start(len(context), settings.shown(context, model.layout), goal)
         self._first = 0  # the first token shown to the model
         self._state: State | None = None
         self._selected: Tensor | None = None  # rows (B, K) that the state is still to go on with
@@ -244,7 +243,7 @@ class Reader:
         What all rows of a context have in common is read first, then one transition after the other, each by one of the
         rows that are alike so far.
         """
-        state = self._model.start(self._contexts, self._capacity, self._goal)
+        state = self._empty.select(self.tokens.new_zeros(self._contexts, 1))  # it is used again where the window moves
         if self.rows == 1:
             return state
         tokens = self.tokens.view(self._contexts, self.rows, -1)

@@ -22,7 +22,8 @@ from ttf.interfaces.model import SequenceModel, State
 from ttf.layout import Layout
 from ttf.sampling import Sampling
 from ttf.search import BeamSettings
-from ttf_plugins.gpt import GPTConfig, readers, state
+from ttf_plugins.gpt import GPTConfig, gpt, mapped
+from ttf_plugins.gpt.tiled import TiledState
 
 
 class Centres(Discretizer):
@@ -154,10 +155,14 @@ def beam_settings(model: SequenceModel, *, horizon: int, sampling: Sampling, **o
 
 @contextmanager
 def stored(seed: int) -> Iterator[None]:
-    """Small searches that store what their rows share as large ones do, or apart where those would not, or together."""
+    """Small searches that store what their rows share as large ones do, or apart where those would not, or together.
+
+    Every third stores it as searches with several threads or on a GPU do.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "SHARED", (8, 2, 3)[seed % 3])
-        patch.setattr(state, "JOINED", (1024, 0, 0, 4)[seed % 4])
+        patch.setattr(mapped, "JOINED", (1024, 0, 0, 4)[seed % 4])
+        kind = (TiledState, mapped.MappedState, mapped.MappedState)[seed % 3]
+        patch.setattr(gpt, "kind_of_state", lambda model: kind)  # noqa: ARG005
         yield
 
 
@@ -176,9 +181,9 @@ def random_goals(model: SequenceModel, contexts: int, seed: int) -> Tensor:
 
 @contextmanager
 def as_on_a_gpu() -> Iterator[None]:
-    """What would have to wait for a GPU is not done."""
+    """Keys and values are stored as on a GPU, which must not be waited for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "counts", lambda device: False)  # noqa: ARG005
+        patch.setattr(gpt, "kind_of_state", lambda model: TiledState)  # noqa: ARG005
         yield
 
 

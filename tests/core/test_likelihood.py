@@ -26,8 +26,8 @@ from tests.core.slow_tokens import next_logits
 from ttf.layout import Layout
 from ttf.likelihood import LikelihoodSearch, LikelihoodSettings, likeliest
 from ttf.sampling import Sampling
-from ttf_plugins.gpt import GPTConfig
-from ttf_plugins.gpt.state import GPTState
+from ttf_plugins.gpt import GPTConfig, gpt
+from ttf_plugins.gpt.tiled import TiledState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,13 +247,14 @@ def test_of_equally_likely_plans_the_one_of_the_lowest_tokens_is_taken() -> None
 def test_a_single_beam_moves_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     model, discretizer = tiny()
     moved: list[int] = []
-    select = GPTState.select
+    select = TiledState.select
 
-    def counted(state: GPTState, rows: Tensor) -> GPTState:
+    def counted(state: TiledState, rows: Tensor) -> TiledState:
         moved.append(len(rows))
         return select(state, rows)
 
-    monkeypatch.setattr(GPTState, "select", counted)
+    monkeypatch.setattr(TiledState, "select", counted)
+    monkeypatch.setattr(gpt, "kind_of_state", lambda model: TiledState)  # noqa: ARG005
     for width in (1, 2):
         LikelihoodSearch(model, discretizer, settings_of(model, beam_width=width)).plan(torch.tensor([[1], [0]]))
         assert (len(moved) > 0) == (width > 1)

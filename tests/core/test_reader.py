@@ -80,3 +80,26 @@ def test_rows_that_were_once_different_stay_different(monkeypatch: pytest.Monkey
         expected = model(reader.tokens[:, width:])[:, -1]
     torch.testing.assert_close(logits, expected)
     assert read == [2 * 2, 2 * 2, 2 * 3]  # the transition in which all are alike is read once for each of two pasts
+
+
+def test_a_state_is_started_once_however_often_the_window_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, discretizer, settings, _ = random_case(4)
+    started: list[int] = []
+    start = model.start
+
+    def counted(batch: int, capacity: int, goal: Tensor | None = None) -> State:
+        started.append(batch)
+        return start(batch, capacity, goal)
+
+    monkeypatch.setattr(model, "start", counted)
+    settings = replace(settings, limit=model.layout.block(2), horizon=5)
+    reader = Reader(model, random_context(model, discretizer, 1, 2, seed=0), settings)
+    firsts = set()
+    with torch.inference_mode():
+        for _ in range(3 * model.layout.width):
+            logits = reader.logits()
+            torch.testing.assert_close(logits, model(reader.tokens[:, reader._first :])[:, -1])
+            firsts.add(reader._first)
+            reader.write(logits.argmax(-1))
+    assert len(firsts) == 4
+    assert started == [2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -222,8 +222,9 @@ def _peak(case: Case, threads: int) -> float | None:
     from ttf.registry import load_registry
 
     torch.set_num_threads(threads)
-    problem = Problem.of(case, Parts(load_registry()), 1)
-    torch.mm(problem.context.float().T, problem.context.float())  # the library's own buffers are no plan's
+    parts = Parts(load_registry())
+    Problem.of(replace(case, horizon=1, beam_width=1), parts, 1).plan()  # libraries and their buffers are no plan's
+    problem = Problem.of(case, parts, 1)
     try:
         _PEAK.write_text("5")  # the peak is now what there is
         before = _megabytes("VmRSS")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 
 from ttf.columns import ColumnModel, GoalEmbedding
 from ttf.interfaces.model import linear_weights
+from ttf_plugins.gpt.decoding import Layer
 from ttf_plugins.gpt.state import GPTState
+from ttf_plugins.gpt.tiled import TiledState
 from ttf_plugins.gpt.training import Dropout, attend
 
 if TYPE_CHECKING:
@@ -20,23 +23,6 @@ if TYPE_CHECKING:
     from ttf.interfaces.model import State
     from ttf.layout import Layout
     from ttf_plugins.gpt import GPTConfig
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Where the tokens being read stand, and which keys they see."""
-
-    kept: Tensor | None
-    """Indices of the new tokens that leave keys; None if all do."""
-
-    mask: Tensor | None
-    """(n, stored) bool: the keys each new token sees; None if all."""
-
-    state: GPTState | None
-    """What was read before, with places for the new tokens; None for a whole sequence at once."""
-
-    last: bool = False
-    """Whether only what the last token gathers is wanted."""
 
 
 class Attention(nn.Module):
@@ -50,30 +36,20 @@ class Attention(nn.Module):
         self.proj = nn.Linear(config.width, config.width)
         self.residual_dropout = Dropout(config.dropout)
 
-    def forward(self, x: Tensor, reading: Reading, layer: int) -> Tensor:
-        """What the tokens x (B, n, width), or the last of them, gather from those they see."""
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """What the tokens x (B, n, width) of whole sequences gather from those they see, by a mask (n, n) bool."""
         batch, length, width = x.shape
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, heads, n, size)
-        if reading.kept is not None:
-            k, v = k.index_select(2, reading.kept), v.index_select(2, reading.kept)
-        q = q[:, :, -1:] if reading.last else q
-        if reading.state is not None:
-            attended = reading.state.attended(q, k, v, reading.mask, layer)
-        else:
-            attended = attend(q, k, v, reading.mask, self.dropout if self.training else 0.0)
+        attended = attend(q, k, v, mask, self.dropout if self.training else 0.0)
         out: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, -1, width))
         return self.residual_dropout(out)  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
-    def weights(self, x: Tensor, reading: Reading) -> Tensor:
+    def weights(self, x: Tensor, mask: Tensor) -> Tensor:
         """How much (B, heads, n, n) each token of a whole sequence x (B, n, width) takes from each."""
         batch, length, _ = x.shape
         q, k, _ = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
-        places = torch.arange(length, device=x.device)
-        kept = places if reading.kept is None else reading.kept
-        hidden = torch.ones(length, length, dtype=torch.bool, device=x.device)
-        hidden[:, kept] = False if reading.mask is None else ~reading.mask
-        shares: Tensor = scores.masked_fill(hidden, -torch.inf).softmax(-1)
+        shares: Tensor = scores.masked_fill(~mask, -torch.inf).softmax(-1)
         return shares
 
 
@@ -92,10 +68,9 @@ class Block(nn.Module):
             Dropout(config.dropout),
         )
 
-    def forward(self, x: Tensor, reading: Reading, layer: int) -> Tensor:
-        """The residual stream x (B, n, width) after this block, or that of the last token alone."""
-        gathered = self.attn(self.ln1(x), reading, layer)
-        x = x[:, -gathered.shape[1] :] + gathered
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The residual stream x (B, n, width) after this block; ``mask`` (n, n) says which tokens each token sees."""
+        x = x + self.attn(self.ln1(x), mask)
         return x + self.mlp(self.ln2(x))  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
 
@@ -112,17 +87,24 @@ class GPT(ColumnModel):
         self.ln_f = nn.LayerNorm(config.width)
         kept = layout.goal + torch.nonzero(self.slots != layout.value)[:, 0]
         self.register_buffer("kept", torch.cat([torch.arange(layout.goal), kept]), persistent=False)
+        keys = torch.zeros(layout.goal + self.block, dtype=torch.bool).index_fill(0, self.kept, True)
+        self.register_buffer("mask", keys & torch.ones(len(keys), len(keys), dtype=torch.bool).tril(), persistent=False)
         self.apply(_initialise)
 
     kept: Tensor
     """Buffer: the positions, counted from the goal's first, that are keys: all but those of value tokens."""
+
+    mask: Tensor
+    """Buffer (G + block, G + block) bool: which positions each one sees: the keys up to its own."""
 
     def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         """Logits (B, L, bins + 1) for tokens (B, L)."""
         tables = self.tables()
         x = self._embed(tokens, 0, tables.embedding)
         x = torch.cat([*self._goal(goal, len(tokens)), x], dim=1)
-        x = self._through(self.drop(x), 0, None)
+        x, mask = self.drop(x), self.mask[: x.shape[1], : x.shape[1]]
+        for block in self.blocks:
+            x = block(x, mask)
         return self.logits(self.ln_f(x[:, self.layout.goal :]), 0, tables)
 
     @torch.no_grad()
@@ -144,14 +126,22 @@ class GPT(ColumnModel):
 
     def start(self, batch: int, capacity: int, goal: Tensor | None = None) -> State:
         """A state for ``batch`` groups of one sequence of at most ``capacity`` tokens, empty but for the goal."""
-        stored = self._visible(self.layout.goal + capacity)
-        state = GPTState(groups=batch, capacity=stored, tables=self.tables())
+        state: GPTState = kind_of_state(self)(
+            groups=batch,
+            capacity=self._visible(self.layout.goal + capacity),
+            tables=self.tables(),
+            layers=tuple(Layer.of(block) for block in self.blocks if isinstance(block, Block)),
+            heads=self.config.heads,
+        )
         for aim in self._goal(goal, batch):
-            state = self._read(self.drop(aim), 0, state, last=True)[1]
+            state = self._read(aim, 0, state, last=True)[1]
         return state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Logits (B * K, n, bins + 1) of tokens (B * K, n) that follow ``state``, and the state after them."""
+        """Logits (B * K, n, bins + 1) of tokens (B * K, n) that follow ``state``, and the state after them.
+
+        Nothing is dropped out, whatever the mode.
+        """
         return self._step(tokens, state, last=False)
 
     def read(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
@@ -172,26 +162,34 @@ class GPT(ColumnModel):
         if not isinstance(state, GPTState):
             message = f"a GPT continues the states it started, found {type(state).__name__}"
             raise TypeError(message)
-        x = self.drop(self._embed(tokens, state.length, state.tables.embedding))
+        x = self._embed(tokens, state.length, state.tables.embedding)
         end = state.length + tokens.shape[1]
         x, after = self._read(x, self.layout.goal + state.length, state, last=last)
         return self.logits(self.ln_f(x), end - x.shape[1], state.tables), replace(after, length=end)
 
     def _read(self, x: Tensor, start: int, state: GPTState, *, last: bool) -> tuple[Tensor, GPTState]:
-        """What the blocks make of x (B * K, n, width) from position ``start``, and the state after it."""
-        new = self._visible(start + x.shape[1]) - self._visible(start)
-        like = x.new_empty(self.config.heads, self.config.width // self.config.heads)
-        after = state.extended(new, like, self.config.layers)
-        return self._through(x, start, after, last=last), after
+        """What the blocks make of x (B * K, n, width) from position ``start``, counted from the goal's first.
 
-    def _through(self, x: Tensor, start: int, state: GPTState | None, *, last: bool = False) -> Tensor:
-        """The residual stream x (B, n, width) after all blocks, from position ``start``, counted from the goal's."""
-        reading = self._reading(start, start + x.shape[1], state)
-        for layer, block in enumerate(self.blocks):
-            if last and layer == len(self.blocks) - 1:
-                reading = replace(reading, last=True, mask=None)  # the last token sees all
-            x = block(x, reading, layer)
-        return x
+        Also the state after it. If only the last token is asked for, the last block makes nothing of the others.
+        """
+        rows, tokens, width = x.shape
+        end = start + tokens
+        before, visible = self._visible(start), self._visible(end)
+        kept = self.kept[before:visible] - start if visible - before < tokens else None
+        mask = self.mask[start:end].index_select(1, self.kept[:visible]) if tokens > 1 else None
+        after = state.extended(visible - before, self._coming(end))
+        attend = after.attention(kept, mask, tokens)
+        x = x.reshape(-1, width)
+        for number, layer in enumerate(state.layers):
+            if last and tokens > 1 and number == len(state.layers) - 1:
+                attend = after.attention(kept, None, 1)  # the last token sees all
+            x = layer(x, tokens, attend, number)
+        return x.view(rows, -1, width), after
+
+    def _coming(self, position: int) -> int:
+        """How many tokens from a position on, counted from the goal's first, leave keys before rows usually change."""
+        slot = self.layout.slots(1, max(0, position - self.layout.goal))[0]
+        return (self.layout.observation if slot < self.layout.observation else self.layout.value) - slot
 
     def _goal(self, goal: Tensor | None, batch: int) -> list[Tensor]:
         """The embedded goal (B, G, width), which has no positions, if there are goals at all."""
@@ -202,15 +200,28 @@ class GPT(ColumnModel):
         embedded = self.embedded(tokens, start, table, values=self.config.value_leak == "reference")
         return embedded + self.pos_emb[:, start : start + tokens.shape[1]]
 
-    def _reading(self, start: int, end: int, state: GPTState | None) -> Reading:
-        """Keys are the positions that are no value slots; a token sees those up to its own position."""
-        before, visible = self._visible(start), self._visible(end)
-        kept = self.kept[before:visible] - start if visible - before < end - start else None
-        if end - start == 1:
-            return Reading(kept, None, state)
-        first = 0 if state is not None else before
-        queries = torch.arange(start, end, device=self.kept.device)
-        return Reading(kept, self.kept[first:visible] <= queries.unsqueeze(1), state)
+
+def kind_of_state(model: GPT) -> type[GPTState]:
+    """What remembers keys and values best where a model is."""
+    weights = model.pos_emb
+    computable = weights.device.type == "cpu" and weights.dtype in (torch.float32, torch.float64)
+    differentiated = torch.is_grad_enabled() and any(each.requires_grad for each in model.parameters())
+    if not computable or differentiated or torch.get_num_threads() > 1:
+        return TiledState
+    return mapped_state() or TiledState
+
+
+@cache
+def mapped_state() -> type[GPTState] | None:
+    """The kind that needs Numba; None where that is missing, or has no place to keep its machine code."""
+    try:
+        from ttf_plugins.gpt.kernels import compile_all
+        from ttf_plugins.gpt.mapped import MappedState
+
+        compile_all()
+    except (ImportError, OSError, RuntimeError):
+        return None
+    return MappedState
 
 
 def _initialise(module: nn.Module) -> None:

@@ -56,13 +56,13 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, probability: fl
         q: queries (B, heads, n, size).
         k: keys (B, heads, m, size).
         v: values (B, heads, m, size).
-        mask: which keys each query sees (n, m) bool, the first and no fewer than the query before it; None for all.
+        mask: which keys each query sees (n, m) bool, some, and none after the last of the next query's; None for all.
         probability: of dropping a weight.
     """
     if mask is None or q.device.type != "cpu" or torch.compiler.is_compiling():
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=probability)
     chunks = zip(torch.split(q, CHUNK, dim=2), torch.split(mask, CHUNK), strict=True)
-    ends = [(queries, seen, int(seen[-1].sum())) for queries, seen in chunks]
+    ends = [(queries, seen, int(seen[-1].nonzero()[-1]) + 1) for queries, seen in chunks]
     pieces = [_attend(q, k[:, :, :end], v[:, :, :end], seen[:, :end], probability) for q, seen, end in ends]
     return torch.cat(pieces, dim=2)
 

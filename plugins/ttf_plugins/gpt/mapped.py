@@ -1,0 +1,162 @@
+"""Keys and values that rows read through maps, so that choosing rows copies next to nothing: for one processor core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+from ttf.interfaces.model import flattened
+from ttf_plugins.gpt.kernels import SEGMENTS, stored_and_scored, summed
+from ttf_plugins.gpt.state import GPTState, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+JOINED = 128
+"""Tokens that are rather copied in vain than make a segment of their own, which every step would have to look into."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Which stored row of each segment each row reads."""
+
+    reads: tuple[Tensor, ...] = ()
+    """(B * K,) int64 each, in the order of the segments."""
+
+    @cached_property
+    def padded(self) -> Tensor:
+        """The same for as many segments as there may be (segments, B * K); the last ones are those there are."""
+        none = torch.zeros_like(self.reads[0])
+        return torch.stack([none] * (SEGMENTS - len(self.reads)) + list(self.reads))
+
+    @cached_property
+    def order(self) -> Tensor:
+        """The rows (B * K,), so that those that read the same are neighbours; the oldest segment counts first."""
+        order = torch.arange(len(self.reads[0]))
+        for reads in reversed(self.reads):
+            order = order[reads[order].argsort(stable=True)]
+        return order
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappedState(GPTState):
+    """What no row reads any more is forgotten where segments are joined."""
+
+    maps: Maps = Maps()
+    """Those of the segments."""
+
+    def extended(self, tokens: int, coming: int) -> MappedState:
+        """The state with an open segment, the last, in which more tokens have their places; see the base."""
+        if len(self.segments) == SEGMENTS and not self.fits(tokens):
+            each = torch.arange(self.rows).expand(self.groups, -1)
+            return self.select(each).extended(tokens, coming)  # some are joined
+        return super().extended(tokens, coming)
+
+    def begun(self, segment: Segment) -> MappedState:
+        """The state with one more segment, in which every row has a stored row of its own."""
+        own = torch.arange(self.groups * self.rows)
+        return replace(self, segments=(*self.segments, segment), maps=Maps((*self.maps.reads, own)))
+
+    def repeat(self, copies: int) -> MappedState:
+        """The state in which every group stands ``copies`` times, one after the other; nothing is copied."""
+        closed = tuple(replace(segment, open=False) for segment in self.segments)
+        tiled = (reads.view(self.groups, -1).repeat(1, copies).flatten() for reads in self.maps.reads)
+        return replace(self, segments=closed, maps=Maps(tuple(tiled)), rows=self.rows * copies)
+
+    def select(self, rows: Tensor) -> MappedState:
+        """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of the same group.
+
+        Rows go on sharing what they have in common. Of segments that nearly as many rows read, one is made.
+        """
+        flat = flattened(rows.cpu(), self.rows)
+        runs: list[_Run] = []  # the one read last is the first
+        for segment, reads in zip(reversed(self.segments), reversed(self.maps.reads), strict=True):
+            run = _Run.of(segment, reads[flat])
+            if runs and runs[-1].takes(run, self.groups):
+                runs[-1] = runs[-1].with_older(run)
+            else:
+                runs.append(run)
+        while len(runs) >= SEGMENTS:  # one more may be begun
+            i = min(range(1, len(runs)), key=lambda i: runs[i - 1].in_vain(runs[i]))
+            runs[i - 1 : i + 1] = [runs[i - 1].with_older(runs[i])]
+        joined = [run.joined(self.capacity - self.visible) for run in reversed(runs)]
+        segments, maps = tuple(segment for segment, _ in joined), Maps(tuple(reads for _, reads in joined))
+        return replace(self, segments=segments, maps=maps, rows=rows.shape[1])
+
+    def attention(self, kept: Tensor | None, mask: Tensor | None, queries: int) -> Callable[[Tensor, int], Tensor]:
+        """How new tokens attend; see the base. No gradients go back through it.
+
+        The loops want as many segments as there may be: those that are not there are the first ones, and empty.
+        """
+        missing = SEGMENTS - len(self.segments)
+        filled = torch.tensor([0] * missing + [part.filled for part in self.segments])
+        seen = torch.tensor([self.visible]) if mask is None else mask.sum(1)
+        where = self.maps.padded.numpy(), self.maps.order.numpy(), filled.numpy(), seen.numpy()
+        size = self.layers[0].proj.bias.shape[0] // self.heads
+
+        def attend(qkv: Tensor, layer: int) -> Tensor:
+            rows, tokens, _ = qkv.shape
+            new = torch.arange(tokens) if kept is None else kept
+            keys = [part.keys[layer].numpy() for part in self.segments]
+            values = [part.values[layer].numpy() for part in self.segments]
+            given = qkv.detach().view(rows, tokens, 3, self.heads, size).numpy()
+            scores = qkv.new_empty(rows, self.heads, queries, self.visible)
+            all_keys, all_values = (*keys[:1] * missing, *keys), (*values[:1] * missing, *values)
+            stored_and_scored(given, new.numpy(), all_keys, all_values, *where, scores.numpy())
+            gathered = qkv.new_zeros(rows, queries, self.heads, size)
+            summed(scores.softmax(-1).numpy(), all_values, *where, gathered.numpy())
+            return gathered.flatten(2)
+
+        return attend
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Segments (the first was read first) that are to be one, and which stored rows (S,) of each are to be read."""
+
+    reads: Tensor
+    """Which of those S each row (R,) reads."""
+
+    parts: list[tuple[Segment, Tensor]]
+
+    @classmethod
+    def of(cls, segment: Segment, reads: Tensor) -> _Run:
+        """A single segment, of which rows are read (R,)."""
+        stored, each = torch.unique(reads, return_inverse=True)
+        return cls(each, [(segment, stored)])
+
+    def takes(self, older: _Run, groups: int) -> bool:
+        """Whether one segment is to be made of this and an older one; what all rows of a group read stays apart."""
+        in_vain = self.in_vain(older)
+        return in_vain == 0 or (older._stored > groups and in_vain <= JOINED)
+
+    def in_vain(self, older: _Run) -> int:
+        """Tokens that are copied more than once where one segment is made of this and an older one."""
+        filled = sum(segment.filled for segment, _ in older.parts)
+        return (self._stored - older._stored) * filled
+
+    def with_older(self, older: _Run) -> _Run:
+        """One run of both; rows that read the same of this read the same of the older one too."""
+        reader = torch.empty(self._stored, dtype=torch.int64).scatter_(0, self.reads, torch.arange(len(self.reads)))
+        parts = [(segment, stored[older.reads[reader]]) for segment, stored in older.parts]
+        return _Run(self.reads, [*parts, *self.parts])
+
+    def joined(self, room: int) -> tuple[Segment, Tensor]:
+        """The segment, with room for more tokens if every row has a copy of its own, and what each row (R,) reads."""
+        if len(self.parts) == 1:
+            ((segment, stored),) = self.parts
+            return replace(segment, open=False), stored[self.reads]
+        own = self._stored == len(self.reads)
+        parts = [(segment, stored[self.reads] if own else stored) for segment, stored in self.parts]
+        joined = Segment.joined(parts, room if own else 0)
+        return replace(joined, open=own), torch.arange(len(self.reads)) if own else self.reads
+
+    @property
+    def _stored(self) -> int:
+        """Stored rows, S."""
+        return len(self.parts[0][1])

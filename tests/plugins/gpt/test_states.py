@@ -1,0 +1,225 @@
+"""What several rows read is stored once, and every row reads what it would have read of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812  (the field's name for it)
+
+from ttf.interfaces.model import SequenceModel
+from ttf.layout import Layout
+from ttf.testing import check_sequence_model
+from ttf_plugins.gpt import GPTConfig, gpt, mapped
+from ttf_plugins.gpt.kernels import SEGMENTS, stored_and_scored, summed
+from ttf_plugins.gpt.mapped import MappedState
+from ttf_plugins.gpt.tiled import TiledState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ttf_plugins.gpt.state import GPTState
+
+KINDS: list[type[GPTState]] = [MappedState, TiledState]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """With several nothing is mapped."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def tiny() -> SequenceModel:
+    torch.manual_seed(0)
+    return GPTConfig(layers=1, heads=2, width=8, context=3).build(Layout(2, 1), 5).eval()
+
+
+def read(model: SequenceModel, state: GPTState, tokens: int) -> GPTState:
+    _, after = model.read(torch.zeros(state.groups * state.rows, tokens, dtype=torch.int64), state)
+    assert isinstance(after, MappedState | TiledState)
+    return after
+
+
+def started(model: SequenceModel) -> GPTState:
+    state = model.start(1, model.block)
+    assert isinstance(state, MappedState | TiledState)
+    return state
+
+
+def stored(state: GPTState) -> list[tuple[int, int]]:
+    """Stored rows, and tokens, of the segments."""
+    return [(part.stored, part.filled) for part in state.segments]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[GPTState]:
+    """The kind that models start."""
+    kind: type[GPTState] = request.param
+    monkeypatch.setattr(gpt, "kind_of_state", lambda model: kind)  # noqa: ARG005
+    return kind
+
+
+@pytest.mark.parametrize("joined", [0, 4, 128])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.usefixtures("kind")
+def test_both_kinds_keep_the_contract(joined: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "JOINED", joined)
+    check_sequence_model(GPTConfig(layers=2, heads=2, width=8), dtype=dtype, cases=20)
+
+
+@torch.no_grad()
+@pytest.mark.usefixtures("kind")
+def test_a_state_holds_no_more_than_it_has_room_for() -> None:
+    model = tiny()
+    state = model.start(1, 5)
+    _, state = model.read(torch.zeros(1, 4, dtype=torch.int64), state)
+    with pytest.raises(
+        ValueError, match=r"no room for 2 more tokens: this state holds 4 of 4"
+    ):  # of 5 tokens one is a value
+        model.read(torch.zeros(1, 3, dtype=torch.int64), state)
+
+
+@torch.no_grad()
+def test_rows_that_read_on_without_a_choice_look_into_few_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "JOINED", 0)
+    torch.manual_seed(0)
+    model = GPTConfig(layers=2, heads=2, width=8, context=8).build(Layout(2, 1), 5).double().eval()
+    state, tokens = model.start(1, model.block), torch.empty(1, 0, dtype=torch.int64)
+    held: list[int] = []
+    for rows, count in ((1, 3), (2, 3), (4, 6), (8, 3), (8, 6), (8, 6), (8, 3)):
+        each = (torch.arange(rows) * len(tokens) // rows).unsqueeze(0)
+        if rows != len(tokens):
+            state, tokens = state.select(each), tokens[each[0]]
+        new = torch.randint(5, (rows, count))
+        tokens = torch.cat([tokens, new], 1)
+        logits, state = model.step(new, state)
+        torch.testing.assert_close(logits, model(tokens)[:, -count:])
+        assert isinstance(state, MappedState)
+        held.append(len(state.segments))
+    assert max(held) == SEGMENTS
+    assert held.index(SEGMENTS) < len(held) - 1  # some were joined
+
+
+@pytest.mark.usefixtures("kind")
+def test_what_is_decoded_has_no_gradients_to_wait_for() -> None:
+    model = tiny()
+    with torch.no_grad():
+        state = model.start(1, 5)
+    tokens = torch.zeros(1, 3, dtype=torch.int64)
+    torch.testing.assert_close(model.step(tokens, state)[0], model(tokens))
+
+
+@torch.no_grad()
+def test_bfloat16_is_decoded_by_products() -> None:
+    model, tokens = tiny().to(torch.bfloat16), torch.randint(5, (2, 8))
+    torch.testing.assert_close(model.step(tokens, model.start(2, 8))[0], model(tokens), atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("size", [4, 8, 20])
+@pytest.mark.parametrize("queries", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> None:
+    for seed in range(20):
+        choose = np.random.default_rng(seed)
+        rows, heads, tokens = int(choose.integers(1, 9)), int(choose.integers(1, 3)), queries + seed % 3
+        kept = np.arange(tokens) if seed % 2 else np.arange(tokens)[1:]  # a value at the beginning leaves no key
+        new = len(kept)
+        filled = np.array([0, *choose.integers(1, 20, SEGMENTS - 1)])
+        filled[-1] = max(1, new + choose.integers(0, 10))
+        held = [1, 1, int(choose.integers(1, rows + 1)), rows]
+        reads = np.stack([choose.integers(0, each, rows) for each in held])
+        reads[-1] = np.arange(rows)
+        room = [int(n) + 3 for n in filled]
+        generator = torch.Generator().manual_seed(seed)
+        keys = [
+            torch.randn(s, heads, size, n, dtype=dtype, generator=generator) for s, n in zip(held, room, strict=True)
+        ]
+        values = [
+            torch.randn(s, heads, n, size, dtype=dtype, generator=generator) for s, n in zip(held, room, strict=True)
+        ]
+        qkv = torch.randn(rows, tokens, 3, heads, size, dtype=dtype, generator=generator)
+        visible = int(filled.sum())
+        seen = np.arange(visible - queries + 1, visible + 1)
+        scores = torch.full((rows, heads, queries, visible), torch.nan, dtype=dtype)
+        gathered = torch.zeros(rows, queries, heads, size, dtype=dtype)
+        where = reads, choose.permutation(rows), filled, seen
+        all_values = tuple(each.numpy() for each in values)
+        all_keys = tuple(each.numpy() for each in keys)
+        stored_and_scored(qkv.numpy(), kept, all_keys, all_values, *where, scores.numpy())
+        summed(scores.softmax(-1).numpy(), all_values, *where, gathered.numpy())
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        k, v = k[:, :, kept], v[:, :, kept]
+        assert keys[-1][..., filled[-1] - new : filled[-1]].equal(k.transpose(2, 3))
+        parts = list(zip(keys, values, reads, filled.tolist(), strict=True))
+        ks = torch.cat([key[each][..., :n] for key, _, each, n in parts], -1).transpose(2, 3)
+        vs = torch.cat([value[each][:, :, :n] for _, value, each, n in parts], 2)
+        assert vs[:, :, visible - new :].equal(v)
+        mask = torch.arange(visible) < torch.from_numpy(seen).unsqueeze(1)
+        expected = F.scaled_dot_product_attention(q[:, :, -queries:], ks, vs, attn_mask=mask, scale=1.0)
+        torch.testing.assert_close(gathered, expected.transpose(1, 2))
+
+
+@torch.no_grad()
+def test_rows_that_go_on_from_one_store_its_keys_once() -> None:
+    model = tiny()
+    begun = read(model, read(model, started(model), 2).repeat(4), 3)  # of which the value leaves no key
+    apart = begun.select(torch.tensor([[0, 0, 0, 1, 1, 3]]))
+    assert stored(apart) == [(1, 2), (4, 2)]
+    assert [part.keys for part in apart.segments] == [part.keys for part in begun.segments]  # nothing is copied
+    again = read(model, apart, 1).select(torch.tensor([[5, 4, 3, 2, 1, 0]]))
+    assert stored(again) == [(1, 2), (6, 3)]  # as few are copied in vain
+
+
+@torch.no_grad()
+def test_on_a_gpu_too_what_all_rows_have_in_common_is_stored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpt, "kind_of_state", lambda model: TiledState)  # noqa: ARG005
+    model = tiny()
+    begun = read(model, read(model, started(model), 2).repeat(4), 3)
+    apart = begun.select(torch.tensor([[0, 0, 0, 1, 1, 3]]))
+    assert stored(apart) == [(1, 2), (6, 2)]
+    assert stored(read(model, apart.repeat(2), 1)) == [(1, 2), (6, 2), (12, 1)]
+
+
+@torch.no_grad()
+def test_what_few_rows_read_stays_apart_from_what_many_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "JOINED", 0)
+    model = tiny()
+    begun = read(model, started(model).repeat(2), 1).select(torch.tensor([[0, 0, 1, 1]]))
+    chosen = read(model, begun, 2).select(torch.tensor([[3, 2, 1, 0]]))
+    assert stored(chosen) == [(2, 1), (4, 2)]
+
+
+def test_maps_are_for_one_thread_of_a_processor_without_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny()
+    assert isinstance(model.start(1, 2), TiledState)
+    with torch.no_grad():
+        assert isinstance(model.start(1, 2), MappedState)
+        assert isinstance(model.to(torch.bfloat16).start(1, 2), TiledState)
+        model.float()
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+        assert isinstance(model.start(1, 2), TiledState)
+
+
+@pytest.fixture
+def _asked_again() -> Iterator[None]:
+    gpt.mapped_state.cache_clear()
+    yield
+    gpt.mapped_state.cache_clear()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("error", [ModuleNotFoundError("numba"), RuntimeError("no locator available"), OSError("full")])
+@pytest.mark.usefixtures("_asked_again")
+def test_without_numba_or_a_place_for_its_code_plans_are_made_without_maps(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr("ttf_plugins.gpt.kernels.compile_all", fails)
+    assert isinstance(tiny().start(1, 2), TiledState)
