@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ttf_plugins.gpt.gpt import Block
 
 
@@ -49,7 +48,22 @@ class Norm(NamedTuple):
         return torch.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
 
-class Layer(NamedTuple):
+class Arrays(NamedTuple):
+    """The vectors of a block, for loops over their numbers."""
+
+    ln1: tuple[Any, Any, float]
+    """Weight, bias and epsilon of the first norm."""
+
+    qkv: Any
+    """(3, heads, size)."""
+
+    proj: Any
+    ln2: tuple[Any, Any, float]
+    down: Any
+
+
+@dataclass(frozen=True)
+class Layer:
     """The weights of a block."""
 
     ln1: Norm
@@ -58,6 +72,7 @@ class Layer(NamedTuple):
     ln2: Norm
     up: Affine
     down: Affine
+    heads: int
 
     @classmethod
     def of(cls, block: Block) -> Self:
@@ -68,20 +83,11 @@ class Layer(NamedTuple):
         scales[:width].fill_((width / block.attn.heads) ** -0.5)
         up, down = (layer for layer in block.mlp if isinstance(layer, nn.Linear))
         maps = [Affine.of(layer) for layer in (block.attn.proj, up, down)]
-        return cls(norms[0], Affine.of(block.attn.qkv, scales), maps[0], norms[1], maps[1], maps[2])
+        return cls(norms[0], Affine.of(block.attn.qkv, scales), maps[0], norms[1], maps[1], maps[2], block.attn.heads)
 
-    def __call__(self, x: Tensor, tokens: int, attend: Callable[[Tensor, int], Tensor], number: int) -> Tensor:
-        """The residual stream (R * queries, width) after the block, as in :class:`ttf_plugins.gpt.gpt.Block`.
-
-        Args:
-            x: the stream before it (R * tokens, width).
-            tokens: of each row.
-            attend: what the last tokens gather (R, queries, width), of queries, keys and values (R, tokens, 3 * width)
-                and the number of the block.
-            number: of the block, the first is 0.
-        """
-        gathered = attend(self.qkv(self.ln1(x)).view(-1, tokens, 3 * x.shape[1]), number)
-        if gathered.shape[1] < tokens:
-            x = x.view(-1, tokens, x.shape[1])[:, -gathered.shape[1] :].reshape(-1, x.shape[1])
-        x = self.proj(gathered.view(-1, x.shape[1])).add_(x)
-        return self.down(F.gelu(self.up(self.ln2(x)))).add_(x)
+    @cached_property
+    def arrays(self) -> Arrays:
+        """Its vectors."""
+        norms = [(norm.weight.detach().numpy(), norm.bias.detach().numpy(), norm.eps) for norm in (self.ln1, self.ln2)]
+        biases = [each.bias.detach().numpy() for each in (self.qkv, self.proj, self.down)]
+        return Arrays(norms[0], biases[0].reshape(3, self.heads, -1), biases[1], norms[1], biases[2])

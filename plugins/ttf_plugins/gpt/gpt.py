@@ -172,19 +172,13 @@ class GPT(ColumnModel):
 
         Also the state after it. If only the last token is asked for, the last block makes nothing of the others.
         """
-        rows, tokens, width = x.shape
+        tokens = x.shape[1]
         end = start + tokens
         before, visible = self._visible(start), self._visible(end)
         kept = self.kept[before:visible] - start if visible - before < tokens else None
         mask = self.mask[start:end].index_select(1, self.kept[:visible]) if tokens > 1 else None
         after = state.extended(visible - before, self._coming(end))
-        attend = after.attention(kept, mask, tokens)
-        x = x.reshape(-1, width)
-        for number, layer in enumerate(state.layers):
-            if last and tokens > 1 and number == len(state.layers) - 1:
-                attend = after.attention(kept, None, 1)  # the last token sees all
-            x = layer(x, tokens, attend, number)
-        return x.view(rows, -1, width), after
+        return after.through(x, kept, mask, last=last), after
 
     def _coming(self, position: int) -> int:
         """How many tokens from a position on, counted from the goal's first, leave keys before rows usually change."""

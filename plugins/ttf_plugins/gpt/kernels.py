@@ -1,15 +1,18 @@
-"""Attention of rows to keys and values that are stored once for all rows that share them, on one processor core.
+"""What a GPT does between its products of matrices, on one processor core: norms, and attention.
 
-A batch of matrix products would need the keys copied for every row, or the queries gathered for every stored row, and
-its matrices are small; these loops read keys and values where they lie. Numba makes machine code of them.
+Keys and values are stored once for all rows that share them. A batch of matrix products would need them copied for
+every row, or the queries gathered for every stored row, and its matrices are small; these loops read them where they
+lie: for many queries at once where all see the same, or one by one. Numba makes machine code of them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+import math
+from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
+
+from ttf_plugins.gpt.lanes import LANES, compiled, exponential, larger, load, spread, store, total
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,162 +22,266 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
 
-Loops = TypeVar("Loops")
+LANES_ARE = "285fb1ac9378c0c9"
+"""The checksum of their source, so that this file changes with it: as long as it doesn't, Numba keeps machine code."""
 
 SEGMENTS = 4
 """Segments that rows look into at most: the loops are compiled for just as many, of which the first may be empty."""
 
-
-def compiled(loops: Loops) -> Loops:
-    """Loops as machine code, which is made at their first call or was by an earlier process.
-
-    Sums may be taken in any order, as those of matrix products are.
-    """
-    made: Any = numba.njit(cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")  # its types are partial
-    return cast("Loops", made(loops))
+ZERO = np.float32(0)
+"""What sums begin with, in either type."""
 
 
 @compiled
-def _store(qkv: Numbers, kept: Indices, keys: Numbers, values: Numbers, start: int) -> None:
-    """Write keys (R, heads, size, capacity) and values (R, heads, capacity, size) of new tokens, the first at start."""
+def normalised(x: Numbers, added: Numbers, weight: Numbers, bias: Numbers, eps: float, out: Numbers) -> None:
+    """Add a vector (width,) to rows of x (R, width), and write their layer norms (R, width)."""
+    rows, width = x.shape
+    for r in range(rows):
+        one, sums, squares = x[r], ZERO, ZERO
+        for i in range(width):
+            one[i] += added[i]
+            sums += one[i]
+        mean = x.dtype.type(sums / width)
+        for i in range(width):
+            squares += (one[i] - mean) * (one[i] - mean)
+        scale = x.dtype.type(1 / math.sqrt(squares / width + eps))
+        for i in range(width):
+            out[r, i] = (one[i] - mean) * scale * weight[i] + bias[i]
+
+
+@compiled
+def _store(qkv: Numbers, bias: Numbers, kept: Indices, pairs: Numbers, start: int) -> None:
+    """Write keys and values of new tokens into (2, R, heads, capacity, size), the first at start."""
     rows, _, _, heads, size = qkv.shape
     for r in range(rows):
-        for h in range(heads):
-            k, v = keys[r, h], values[r, h]
-            for i in range(len(kept)):
-                for d in range(size):
-                    k[d, start + i] = qkv[r, kept[i], 1, h, d]
-                    v[start + i, d] = qkv[r, kept[i], 2, h, d]
+        for i in range(len(kept)):
+            for one in range(2):
+                for h in range(heads):
+                    new, shift, stored = qkv[r, kept[i], 1 + one, h], bias[1 + one, h], pairs[one, r, h, start + i]
+                    for d in range(size):
+                        stored[d] = new[d] + shift[d]
 
 
 @compiled
-def _scores(
-    qkv: Numbers,
-    keys: Numbers,
+def _score(q: Numbers, keys: Numbers, scores: Numbers) -> None:
+    """Write products (n,) of a query (size,) and keys (n, size)."""
+    size = len(q)
+    whole = size - size % LANES
+    for t in range(len(scores)):
+        products = spread(q.dtype.type(0))
+        for d in range(0, whole, LANES):
+            products = load(q, d) * load(keys[t], d) + products
+        score = total(products)
+        for d in range(whole, size):
+            score += q[d] * keys[t, d]
+        scores[t] = score
+
+
+@compiled
+def _sum(weights: Numbers, values: Numbers, out: Numbers) -> None:
+    """Add values (n, size) with weights (n,) to out (size,)."""
+    size = len(out)
+    whole = size - size % LANES
+    for d in range(0, whole, LANES):
+        sums = load(out, d)
+        for t in range(len(weights)):
+            sums = spread(weights[t]) * load(values[t], d) + sums
+        store(out, d, sums)
+    for d in range(whole, size):
+        for t in range(len(weights)):
+            out[d] += weights[t] * values[t, d]
+
+
+@compiled
+def _score_lanes(q: Numbers, keys: Numbers, scores: Numbers) -> None:
+    """Write products (n, LANES) of queries (size, LANES) and keys (n, size) that all see, four of them at a time."""
+    n, size = len(scores), len(q)
+    whole = n - n % 4
+    for t in range(0, whole, 4):
+        k0, k1, k2, k3 = keys[t], keys[t + 1], keys[t + 2], keys[t + 3]
+        s0 = s1 = s2 = s3 = spread(q.dtype.type(0))
+        for d in range(size):
+            x = load(q[d], 0)
+            s0 = spread(k0[d]) * x + s0
+            s1 = spread(k1[d]) * x + s1
+            s2 = spread(k2[d]) * x + s2
+            s3 = spread(k3[d]) * x + s3
+        store(scores[t], 0, s0)
+        store(scores[t + 1], 0, s1)
+        store(scores[t + 2], 0, s2)
+        store(scores[t + 3], 0, s3)
+    for t in range(whole, n):
+        s0 = spread(q.dtype.type(0))
+        for d in range(size):
+            s0 = spread(keys[t, d]) * load(q[d], 0) + s0
+        store(scores[t], 0, s0)
+
+
+@compiled
+def _sum_lanes(weights: Numbers, values: Numbers, out: Numbers) -> None:
+    """Add values (n, size) that all see, with weights (n, LANES), to out (size, LANES), four numbers at a time."""
+    size = len(out)
+    whole = size - size % 4
+    for d in range(0, whole, 4):
+        s0, s1, s2, s3 = load(out[d], 0), load(out[d + 1], 0), load(out[d + 2], 0), load(out[d + 3], 0)
+        for t in range(len(weights)):
+            v, w = values[t], load(weights[t], 0)
+            s0 = spread(v[d]) * w + s0
+            s1 = spread(v[d + 1]) * w + s1
+            s2 = spread(v[d + 2]) * w + s2
+            s3 = spread(v[d + 3]) * w + s3
+        store(out[d], 0, s0)
+        store(out[d + 1], 0, s1)
+        store(out[d + 2], 0, s2)
+        store(out[d + 3], 0, s3)
+    for d in range(whole, size):
+        s0 = load(out[d], 0)
+        for t in range(len(weights)):
+            s0 = spread(values[t, d]) * load(weights[t], 0) + s0
+        store(out[d], 0, s0)
+
+
+@compiled
+def _softmax(scores: Numbers) -> None:
+    """Replace scores (n, LANES) by their softmax over n."""
+    highest = load(scores[0], 0)
+    for t in range(1, len(scores)):
+        highest = larger(highest, load(scores[t], 0))
+    sums = spread(scores.dtype.type(0))
+    for t in range(len(scores)):
+        each = exponential(load(scores[t], 0) - highest)
+        sums = sums + each
+        store(scores[t], 0, each)
+    share = spread(scores.dtype.type(1)) / sums
+    for t in range(len(scores)):
+        store(scores[t], 0, load(scores[t], 0) * share)
+
+
+@compiled
+def _scored(q: Numbers, crossed: Numbers, keys: Numbers, rows: Indices, scores: Numbers) -> None:
+    """Write scores (heads, n, LANES) of queries and the keys of one segment.
+
+    Given as (L, heads, size) and as (heads, size, LANES); each sees its own stored row (L,), or all see one.
+    """
+    if (rows == rows[0]).all():
+        for h in range(len(scores)):
+            _score_lanes(crossed[h], keys[rows[0], h], scores[h])
+    else:
+        row = np.empty(scores.shape[1], scores.dtype)
+        for i in range(len(q)):
+            for h in range(len(scores)):
+                _score(q[i, h], keys[rows[i], h], row)
+                for t in range(len(row)):
+                    scores[h, t, i] = row[t]
+
+
+@compiled
+def _summed(weights: Numbers, values: Numbers, rows: Indices, sums: Numbers, crossed: Numbers) -> None:
+    """Add the values of one segment with weights (heads, n, LANES).
+
+    To sums (L, heads, size) if each sees its own stored row (L,), to crossed (heads, size, LANES) if all see one.
+    """
+    if (rows == rows[0]).all():
+        for h in range(len(weights)):
+            _sum_lanes(weights[h], values[rows[0], h], crossed[h])
+    else:
+        row = np.empty(weights.shape[1], weights.dtype)
+        for i in range(len(sums)):
+            for h in range(len(weights)):
+                for t in range(len(row)):
+                    row[t] = weights[h, t, i]
+                _sum(row, values[rows[i], h], sums[i, h])
+
+
+@compiled
+def _gathered(
+    q: Numbers,
+    crossed: Numbers,
+    segments: tuple[Numbers, ...],
+    layer: int,
     reads: Indices,
-    order: Indices,
-    first: int,
-    filled: int,
+    filled: Indices,
     seen: Indices,
     scores: Numbers,
+    sums: Numbers,
 ) -> None:
-    """Write products of queries and the keys of one segment, eight numbers of each key at a time."""
-    rows, tokens, _, heads, size = qkv.shape
-    queries = len(seen)
-    whole = size - size % 8
-    for i in range(rows):
-        r = order[i]
-        for h in range(heads):
-            k = keys[reads[r], h]
-            for j in range(queries):
-                q = qkv[r, tokens - queries + j, 0, h]
-                n = max(0, min(filled, seen[j] - first))
-                s = scores[r, h, j, first : first + filled]
-                s[n:] = -np.inf
-                s[:n] = 0
-                for d in range(0, whole, 8):
-                    k0, k1, k2, k3 = k[d], k[d + 1], k[d + 2], k[d + 3]
-                    k4, k5, k6, k7 = k[d + 4], k[d + 5], k[d + 6], k[d + 7]
-                    q0, q1, q2, q3 = q[d], q[d + 1], q[d + 2], q[d + 3]
-                    q4, q5, q6, q7 = q[d + 4], q[d + 5], q[d + 6], q[d + 7]
-                    for t in range(n):
-                        half = q0 * k0[t] + q1 * k1[t] + q2 * k2[t] + q3 * k3[t]
-                        s[t] += half + (q4 * k4[t] + q5 * k5[t] + q6 * k6[t] + q7 * k7[t])
-                for d in range(whole, size):
-                    k0, q0 = k[d], q[d]
-                    for t in range(n):
-                        s[t] += q0 * k0[t]
+    """Write what queries (L, heads, size), the same as crossed (heads, size, LANES), gather.
+
+    It is the sum of sums (L, heads, size) and of what crossed then is. Others are as below, for one query of every row
+    (L,); what the last of these sees the others see or do not. There is room for scores (heads, tokens, LANES).
+    """
+    visible, first = seen[len(q) - 1], 0
+    for s in range(len(filled)):
+        n = min(filled[s], visible - first)
+        if n > 0:
+            _scored(q, crossed, segments[s][layer, 0], reads[s], scores[:, first : first + n])
+            first += n
+    for i in range(len(q)):
+        for h in range(len(scores)):
+            scores[h, seen[i] : visible, i] = -np.inf
+    for h in range(len(scores)):
+        _softmax(scores[h, :visible])
+    sums[:] = 0
+    crossed[:] = 0
+    first = 0
+    for s in range(len(filled)):
+        n = min(filled[s], visible - first)
+        if n > 0:
+            _summed(scores[:, first : first + n], segments[s][layer, 1], reads[s], sums, crossed)
+            first += n
 
 
 @compiled
-def _sums(
-    weights: Numbers,
-    values: Numbers,
-    reads: Indices,
-    order: Indices,
-    first: int,
-    filled: int,
-    seen: Indices,
-    out: Numbers,
-) -> None:
-    """Add weighted values of one segment, eight of them at a time."""
-    rows, queries, heads, size = out.shape
-    for i in range(rows):
-        r = order[i]
-        for h in range(heads):
-            v = values[reads[r], h]
-            for j in range(queries):
-                n = max(0, min(filled, seen[j] - first))
-                w = weights[r, h, j, first : first + filled]
-                o = out[r, j, h]
-                whole = n - n % 8
-                for t in range(0, whole, 8):
-                    v0, v1, v2, v3 = v[t], v[t + 1], v[t + 2], v[t + 3]
-                    v4, v5, v6, v7 = v[t + 4], v[t + 5], v[t + 6], v[t + 7]
-                    w0, w1, w2, w3 = w[t], w[t + 1], w[t + 2], w[t + 3]
-                    w4, w5, w6, w7 = w[t + 4], w[t + 5], w[t + 6], w[t + 7]
-                    for d in range(size):
-                        half = w0 * v0[d] + w1 * v1[d] + w2 * v2[d] + w3 * v3[d]
-                        o[d] += half + (w4 * v4[d] + w5 * v5[d] + w6 * v6[d] + w7 * v7[d])
-                for t in range(whole, n):
-                    v0, w0 = v[t], w[t]
-                    for d in range(size):
-                        o[d] += w0 * v0[d]
-
-
-@compiled
-def stored_and_scored(
+def attended(
     qkv: Numbers,
+    bias: Numbers,
     kept: Indices,
-    keys: tuple[Numbers, ...],
-    values: tuple[Numbers, ...],
+    segments: tuple[Numbers, ...],
+    layer: int,
     reads: Indices,
     order: Indices,
     filled: Indices,
     seen: Indices,
-    scores: Numbers,
+    out: Numbers,
 ) -> None:
-    """Store keys and values of new tokens, and score all stored tokens for the last of the new ones.
+    """Store keys and values of new tokens, and write what the last of these gather from all that are stored.
 
     Args:
         qkv: queries, keys and values of new tokens (R, n, 3, heads, size).
+        bias: to be added to them (3, heads, size).
         kept: which of the n leave keys; stored row r of the last segment takes those of row r.
-        keys: of every segment (S, heads, size, capacity).
-        values: of every segment (S, heads, capacity, size).
+        segments: keys and values (layers, 2, S, heads, capacity, size) of each.
+        layer: which of the layers.
         reads: which stored row of every segment (segments, R) each row reads.
         order: of the rows (R,), best so that those that read the same come one after the other.
         filled: tokens of every segment (segments,), the new ones among those of the last.
         seen: how many of all stored tokens each query (queries,) sees.
-        scores: written, (R, heads, queries, tokens); -inf where a token is not seen.
+        out: written, (R, queries, heads, size).
     """
-    last = len(filled) - 1
-    _store(qkv, kept, keys[last], values[last], filled[last] - len(kept))
-    first = 0
-    for i in range(len(filled)):
-        if filled[i] > 0:
-            _scores(qkv, keys[i], reads[i], order, first, filled[i], seen, scores)
-            first += filled[i]
-
-
-@compiled
-def summed(
-    weights: Numbers,
-    values: tuple[Numbers, ...],
-    reads: Indices,
-    order: Indices,
-    filled: Indices,
-    seen: Indices,
-    out: Numbers,
-) -> None:
-    """Sum values with weights (R, heads, queries, tokens) into zeros (R, queries, heads, size), out.
-
-    The other arguments are as above.
-    """
-    first = 0
-    for i in range(len(filled)):
-        if filled[i] > 0:
-            _sums(weights, values[i], reads[i], order, first, filled[i], seen, out)
-            first += filled[i]
+    rows, tokens, _, heads, size = qkv.shape
+    queries, last = len(seen), len(filled) - 1
+    _store(qkv, bias, kept, segments[last][layer], filled[last] - len(kept))
+    q, sums = np.zeros((LANES, heads, size), out.dtype), np.zeros((LANES, heads, size), out.dtype)
+    crossed = np.zeros((heads, size, LANES), out.dtype)
+    scores = np.zeros((heads, filled.sum(), LANES), out.dtype)
+    row, query = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)  # of each lane
+    together = LANES if queries == 1 else 1  # rows; several queries are always of one
+    for first_row in range(0, rows, together):
+        for first_query in range(0, queries, LANES):
+            count = min(together, rows - first_row) * min(LANES, queries - first_query)
+            for i in range(count):
+                row[i] = order[first_row + (i if queries == 1 else 0)]
+                query[i] = first_query + (i if queries > 1 else 0)
+                for h in range(heads):
+                    for d in range(size):
+                        q[i, h, d] = qkv[row[i], tokens - queries + query[i], 0, h, d] + bias[0, h, d]
+                        crossed[h, d, i] = q[i, h, d]
+            where = reads[:, row[:count]], filled, seen[query[:count]]
+            _gathered(q[:count], crossed, segments, layer, *where, scores, sums[:count])
+            for i in range(count):
+                for h in range(heads):
+                    for d in range(size):
+                        out[row[i], query[i], h, d] = sums[i, h, d] + crossed[h, d, i]
 
 
 def compile_all() -> None:
@@ -185,9 +292,8 @@ def compile_all() -> None:
     """
     none, row = np.zeros(1, dtype=np.int64), np.zeros((SEGMENTS, 1), dtype=np.int64)
     filled = np.array([0] * (SEGMENTS - 1) + [1])
-    keys = (np.zeros((1, 1, 1, 8), dtype=np.float32),) * SEGMENTS
-    values = (np.zeros((1, 1, 8, 1), dtype=np.float32),) * SEGMENTS
     numbers = np.zeros((1, 1, 3, 1, 1), dtype=np.float32)
-    scores = np.zeros((1, 1, 1, 1), dtype=np.float32)
-    stored_and_scored(numbers, none, keys, values, row, none, filled, none + 1, scores)
-    summed(scores, values, row, none, filled, none + 1, scores)
+    segments = (np.zeros((1, 2, 1, 1, 1, 1), dtype=np.float32),) * SEGMENTS
+    attended(numbers, numbers[0, 0], none, segments, 0, row, none, filled, none + 1, numbers[:, :, 0])
+    row_of_one = numbers[0, 0, 0, 0]
+    normalised(numbers[0, 0, 0], row_of_one, row_of_one, row_of_one, 1.0, numbers[0, 0, 0])

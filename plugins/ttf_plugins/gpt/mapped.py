@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from ttf.interfaces.model import flattened
-from ttf_plugins.gpt.kernels import SEGMENTS, stored_and_scored, summed
+from ttf_plugins.gpt.kernels import SEGMENTS, attended, normalised
 from ttf_plugins.gpt.state import GPTState, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
 JOINED = 128
 """Tokens that are rather copied in vain than make a segment of their own, which every step would have to look into."""
+
+TOKENS_AT_ONCE = 256
+"""Tokens whose products follow each other: so few that what is in between stays in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -88,31 +89,84 @@ class MappedState(GPTState):
         segments, maps = tuple(segment for segment, _ in joined), Maps(tuple(reads for _, reads in joined))
         return replace(self, segments=segments, maps=maps, rows=rows.shape[1])
 
-    def attention(self, kept: Tensor | None, mask: Tensor | None, queries: int) -> Callable[[Tensor, int], Tensor]:
-        """How new tokens attend; see the base. No gradients go back through it.
+    @torch.no_grad()
+    def through(self, x: Tensor, kept: Tensor | None, mask: Tensor | None, *, last: bool) -> Tensor:
+        """What the blocks make of new tokens; see the base. No gradients go back through it.
 
         The loops want as many segments as there may be: those that are not there are the first ones, and empty.
         """
+        rows, tokens, width = x.shape
         missing = SEGMENTS - len(self.segments)
+        pairs = [part.pairs.numpy() for part in self.segments]
+        segments = (*pairs[:1] * missing, *pairs)
         filled = torch.tensor([0] * missing + [part.filled for part in self.segments])
-        seen = torch.tensor([self.visible]) if mask is None else mask.sum(1)
-        where = self.maps.padded.numpy(), self.maps.order.numpy(), filled.numpy(), seen.numpy()
-        size = self.layers[0].proj.bias.shape[0] // self.heads
+        where = self.maps.padded.numpy(), self.maps.order.numpy(), filled.numpy()
+        new = (torch.arange(tokens) if kept is None else kept).numpy()
+        seen = (torch.tensor([self.visible]) if mask is None else mask.sum(1)).numpy()
 
-        def attend(qkv: Tensor, layer: int) -> Tensor:
-            rows, tokens, _ = qkv.shape
-            new = torch.arange(tokens) if kept is None else kept
-            keys = [part.keys[layer].numpy() for part in self.segments]
-            values = [part.values[layer].numpy() for part in self.segments]
-            given = qkv.detach().view(rows, tokens, 3, self.heads, size).numpy()
-            scores = qkv.new_empty(rows, self.heads, queries, self.visible)
-            all_keys, all_values = (*keys[:1] * missing, *keys), (*values[:1] * missing, *values)
-            stored_and_scored(given, new.numpy(), all_keys, all_values, *where, scores.numpy())
-            gathered = qkv.new_zeros(rows, queries, self.heads, size)
-            summed(scores.softmax(-1).numpy(), all_values, *where, gathered.numpy())
-            return gathered.flatten(2)
+        room = _Room.of(x, self.heads)
+        pending = x.new_zeros(width).numpy()  # what is still to be added to x
+        for number, layer in enumerate(self.layers):
+            arrays = layer.arrays
+            for part in room.parts:
+                normalised(part.x_array, pending, *arrays.ln1, part.normal_array)
+                torch.mm(part.normal, layer.qkv.weight, out=part.qkv)
+            given = room.qkv
+            if last and tokens > 1 and number == len(self.layers) - 1:
+                room, seen = _Room.of(room.x.view(rows, tokens, width)[:, -1:], self.heads), seen[-1:]
+            attended(given, arrays.qkv, new, segments, number, *where, seen, room.gathered)
+            for part in room.parts:
+                part.x.addmm_(part.gathered, layer.proj.weight)
+                normalised(part.x_array, arrays.proj, *arrays.ln2, part.normal_array)
+                torch.addmm(layer.up.bias, part.normal, layer.up.weight, out=part.inner)
+                torch.ops.aten.gelu.out(part.inner, out=part.inner)
+                part.x.addmm_(part.inner, layer.down.weight)
+            pending = arrays.down
+        return room.x.add_(self.layers[-1].down.bias).view(rows, -1, width)
 
-        return attend
+
+class _Part(NamedTuple):
+    """Room for what the blocks make of some tokens; arrays have the memory of the tensors of their name."""
+
+    x: Tensor
+    x_array: Any
+    normal: Tensor
+    normal_array: Any
+    inner: Tensor
+    qkv: Tensor
+    gathered: Tensor
+
+
+@dataclass(frozen=True)
+class _Room:
+    """Memory for what the blocks make of new tokens."""
+
+    x: Tensor
+    """The residual stream (R * n, width)."""
+
+    qkv: Any
+    """(R, n, 3, heads, size)."""
+
+    gathered: Any
+    """(R, n, heads, size)."""
+
+    parts: list[_Part]
+    """The same for a few tokens at a time."""
+
+    @classmethod
+    def of(cls, x: Tensor, heads: int) -> _Room:
+        """For tokens (R, n, width), which may be overwritten."""
+        _, tokens, width = x.shape
+        x = x.reshape(-1, width).contiguous()
+        count = max(1, min(len(x), TOKENS_AT_ONCE))
+        normal, inner = x.new_empty(count, width), x.new_empty(count, 4 * width)
+        qkv, gathered = x.new_empty(len(x), 3 * width), x.new_empty(len(x), width)
+        parts = []
+        for some, *others in zip(*(torch.split(each, count) for each in (x, qkv, gathered)), strict=True):
+            n = len(some)
+            parts.append(_Part(some, some.numpy(), normal[:n], normal[:n].numpy(), inner[:n], *others))
+        heads_of = qkv.numpy().reshape(-1, tokens, 3, heads, width // heads)
+        return cls(x, heads_of, gathered.numpy().reshape(-1, tokens, heads, width // heads), parts)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from ttf.interfaces.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -19,19 +19,12 @@ if TYPE_CHECKING:
     from ttf_plugins.gpt.decoding import Layer
 
 
-ALIGNED = 8
-"""Keys of a multiple of as many tokens have room, so that they can be read as many at a time."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Segment:
     """Keys and values of consecutive tokens, in S stored rows; how rows read them is the state's to know."""
 
-    keys: tuple[Tensor, ...]
-    """A layer each: (S, heads, size, capacity), of which the first ``filled`` tokens are filled."""
-
-    values: tuple[Tensor, ...]
-    """A layer each: (S, heads, capacity, size), likewise."""
+    pairs: Tensor
+    """Keys and values (layers, 2, S, heads, capacity, size), of which the first ``filled`` tokens are filled."""
 
     filled: int = 0
     """Tokens stored."""
@@ -43,40 +36,35 @@ class Segment:
     def empty(cls, like: Tensor, stored: int, capacity: int, layers: int) -> Segment:
         """Room for tokens in so many rows; ``like`` (heads, size) is as one token's keys of one of them."""
         heads, size = like.shape
-        capacity += -capacity % ALIGNED
-        keys = tuple(like.new_empty(stored, heads, size, capacity) for _ in range(layers))
-        values = tuple(like.new_empty(stored, heads, capacity, size) for _ in range(layers))
-        return cls(keys=keys, values=values)
+        return cls(pairs=like.new_empty(layers, 2, stored, heads, capacity, size))
 
     @classmethod
     def joined(cls, parts: Sequence[tuple[Segment, Tensor]], room: int) -> Segment:
         """Copies of stored rows (S,) of segments, the first was read first, with room for more tokens."""
-        filled, first = sum(part.filled for part, _ in parts), parts[0][0]
-        new = cls.empty(first.like, len(parts[0][1]), filled + room, len(first.keys))
+        filled, (first, rows) = sum(part.filled for part, _ in parts), parts[0]
+        new = cls.empty(first.pairs[0, 0, 0, :, 0], len(rows), filled + room, first.layers)
         start = 0
         for part, rows in parts:
             there, here = slice(start, start + part.filled), slice(part.filled)
-            for to, of in zip(new.keys, part.keys, strict=True):
-                torch.index_select(of[..., here], 0, rows, out=to[..., there])
-            for to, of in zip(new.values, part.values, strict=True):
+            for to, of in zip(new.pairs.flatten(0, 1), part.pairs.flatten(0, 1), strict=True):
                 torch.index_select(of[:, :, here], 0, rows, out=to[:, :, there])
             start = there.stop
         return replace(new, filled=filled)
 
     @property
+    def layers(self) -> int:
+        """Blocks of the model."""
+        return self.pairs.shape[0]
+
+    @property
     def stored(self) -> int:
         """Rows, S."""
-        return len(self.keys[0])
+        return self.pairs.shape[2]
 
     @property
     def capacity(self) -> int:
         """Tokens that fit."""
-        return self.keys[0].shape[3]
-
-    @property
-    def like(self) -> Tensor:
-        """Keys (heads, size) of one token of one row."""
-        return self.keys[0][0, :, :, 0]
+        return self.pairs.shape[4]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,15 +123,15 @@ class GPTState(State):
         """The state with one more segment, in which every row has a stored row of its own."""
 
     @abstractmethod
-    def attention(self, kept: Tensor | None, mask: Tensor | None, queries: int) -> Callable[[Tensor, int], Tensor]:
-        """How new tokens attend, for whose keys and values the state has been extended.
+    def through(self, x: Tensor, kept: Tensor | None, mask: Tensor | None, *, last: bool) -> Tensor:
+        """What the blocks make of new tokens, for whose keys and values, which are stored, the state has been extended.
 
         Args:
-            kept: which of the new tokens leave keys (m,); None if all do.
-            mask: which of all stored tokens each query sees (queries, visible) bool, the first few; None for all.
-            queries: how many of the new tokens gather, the last ones.
+            x: the new tokens (B * K, n, width); may be overwritten.
+            kept: which of them leave keys (m,); None if all do.
+            mask: which of all stored tokens each of them sees (n, visible) bool, the first few; None for all.
+            last: whether only the last token is asked for.
 
         Returns:
-            Of queries, keys and values (B * K, n, 3 * width) and the number of the layer makes what the last new tokens
-            gather (B * K, queries, width), and stores keys and values.
+            (B * K, n, width), or (B * K, 1, width) of the last token.
         """

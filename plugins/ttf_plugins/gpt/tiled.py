@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
 from ttf.interfaces.model import flattened
 from ttf_plugins.gpt.state import GPTState, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
 
@@ -39,40 +38,49 @@ class TiledState(GPTState):
         parts = []
         for part in self.segments[len(shared) :]:
             stored = part.stored // self.groups
-            parts.append((part, flattened(rows % stored, stored).to(part.keys[0].device)))
+            parts.append((part, flattened(rows % stored, stored).to(part.pairs.device)))
         segments = [replace(part, open=False) for part in shared]
         segments += [Segment.joined(parts, self.capacity - self.visible)] if parts else []
         return replace(self, segments=tuple(segments), rows=count)
 
-    def attention(self, kept: Tensor | None, mask: Tensor | None, queries: int) -> Callable[[Tensor, int], Tensor]:
-        """How new tokens attend; see the base."""
+    def through(self, x: Tensor, kept: Tensor | None, mask: Tensor | None, *, last: bool) -> Tensor:
+        """What the blocks make of new tokens; see the base."""
+        rows, tokens, width = x.shape
+        x = x.reshape(-1, width)
+        for number, layer in enumerate(self.layers):
+            only = last and tokens > 1 and number == len(self.layers) - 1
+            qkv = layer.qkv(layer.ln1(x)).view(rows, tokens, -1)
+            gathered = self._gathered(qkv, kept, mask[-1:] if only and mask is not None else mask, number)
+            if gathered.shape[1] < tokens:
+                x = x.view(rows, tokens, width)[:, -gathered.shape[1] :].reshape(-1, width)
+            x = layer.proj(gathered.view(-1, width)).add_(x)
+            x = layer.down(F.gelu(layer.up(layer.ln2(x)))).add_(x)
+        return x.view(rows, -1, width)
 
-        def attend(qkv: Tensor, layer: int) -> Tensor:
-            q, k, v = qkv.view(*qkv.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B * K, heads, n, size)
-            if kept is not None:
-                k, v = k.index_select(2, kept), v.index_select(2, kept)
-            self._store(k, v, layer)
-            scores = [
-                self._products(q[:, :, -queries:], part.keys[layer][..., : part.filled]) for part in self.segments
-            ]
-            joined = torch.cat(scores, dim=-1)
-            if mask is not None:
-                joined = joined.masked_fill(~mask, -torch.inf)
-            weights = torch.split(joined.softmax(-1), [part.filled for part in self.segments], dim=-1)
-            sums = [
-                self._products(share, part.values[layer][:, :, : part.filled])
-                for share, part in zip(weights, self.segments, strict=True)
-            ]
-            return sum(sums[1:], start=sums[0]).transpose(1, 2).flatten(2)
-
-        return attend
+    def _gathered(self, qkv: Tensor, kept: Tensor | None, mask: Tensor | None, layer: int) -> Tensor:
+        """What new tokens (B * K, n, 3 * width) gather (B * K, queries, width): those that the mask has rows for."""
+        q, k, v = qkv.view(*qkv.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B * K, heads, n, size)
+        if kept is not None:
+            k, v = k.index_select(2, kept), v.index_select(2, kept)
+        self._store(k, v, layer)
+        q = q if mask is None else q[:, :, -len(mask) :]
+        scores = [self._products(q, part.pairs[layer, 0, :, :, : part.filled].mT) for part in self.segments]
+        joined = torch.cat(scores, dim=-1)
+        if mask is not None:
+            joined = joined.masked_fill(~mask, -torch.inf)
+        weights = torch.split(joined.softmax(-1), [part.filled for part in self.segments], dim=-1)
+        sums = [
+            self._products(share, part.pairs[layer, 1, :, :, : part.filled])
+            for share, part in zip(weights, self.segments, strict=True)
+        ]
+        return sum(sums[1:], start=sums[0]).transpose(1, 2).flatten(2)
 
     def _store(self, k: Tensor, v: Tensor, layer: int) -> None:
         """Write keys and values (B * K, heads, m, size) of the newest tokens."""
         last, new = self.segments[-1], k.shape[2]
         if new:
-            last.keys[layer][..., last.filled - new : last.filled] = k.transpose(2, 3)
-            last.values[layer][:, :, last.filled - new : last.filled] = v
+            last.pairs[layer, 0, :, :, last.filled - new : last.filled] = k
+            last.pairs[layer, 1, :, :, last.filled - new : last.filled] = v
 
     def _products(self, x: Tensor, stored: Tensor) -> Tensor:
         """Products (B * K, heads, n, m) of x (B * K, heads, n, i) and what rows read of stored (S, heads, i, m)."""

@@ -1,0 +1,213 @@
+"""Several numbers at once in Numba's machine code, for loops over few numbers.
+
+Numba's compiler finds loops over many numbers that it can do at once, and takes what is left over one by one. Where a
+row looks at a few tokens all is left over, so that loops here say what is done at once. Numba looks for changes in the
+file of the loops only: ``LANES_ARE`` there has to change with this one.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+from llvmlite import ir
+from numba import extending, njit
+from numba.core import types
+from numba.core.cgutils import get_or_insert_function
+from numba.core.datamodel import models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LANES = 16
+"""Numbers that are done at once; a processor whose registers hold fewer takes several of them."""
+
+Loops = TypeVar("Loops")
+
+
+def compiled(loops: Loops) -> Loops:
+    """Loops as machine code, which is made at their first call or was by an earlier process.
+
+    Sums may be taken in any order, as those of matrix products are.
+    """
+    made: Any = njit(cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")  # its types are partial
+    return cast("Loops", made(loops))
+
+
+intrinsic: Any = extending.intrinsic  # its types are partial, as all of Numba's
+"""A function that says what it makes of types, and with which instructions."""
+
+
+class Lanes(types.Type):
+    """So many numbers of a type."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(f"Lanes({dtype})")
+
+
+@extending.register_model(Lanes)
+class LanesModel(models.PrimitiveModel):
+    """They are one of LLVM's vectors."""
+
+    def __init__(self, manager: Any, lanes: Lanes) -> None:
+        super().__init__(manager, lanes, ir.VectorType(manager.lookup(lanes.dtype).get_value_type(), LANES))
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, first: Any) -> Any:
+    """A pointer to lanes of an array (n,), whose numbers follow each other."""
+    start = builder.gep(context.make_array(kind)(context, builder, array).data, [first])
+    return builder.bitcast(start, context.get_value_type(Lanes(kind.dtype)).as_pointer())
+
+
+def _places(*indices: int) -> Any:
+    """Which lanes a shuffle takes."""
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), list(indices))
+
+
+@intrinsic
+def load(_: Any, array: Any, first: Any) -> Any:
+    """The numbers of an array (n,) from the first on; that they are there is the caller's to know."""
+
+    def code(context: Any, builder: Any, _: Any, given: Any) -> Any:
+        return builder.load(_address(context, builder, array, *given), align=array.dtype.bitwidth // 8)
+
+    return Lanes(array.dtype)(array, types.intp), code
+
+
+@intrinsic
+def store(_: Any, array: Any, first: Any, lanes: Any) -> Any:
+    """Write the numbers of an array (n,) from the first on; that it has a place for them is the caller's to know."""
+
+    def code(context: Any, builder: Any, _: Any, given: Any) -> Any:
+        builder.store(given[2], _address(context, builder, array, *given[:2]), align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), code
+
+
+@intrinsic
+def spread(_: Any, number: Any) -> Any:
+    """A number in every lane."""
+
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        none = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
+        one = builder.insert_element(none, given[0], ir.IntType(32)(0))
+        return builder.shuffle_vector(one, none, _places(*[0] * LANES))
+
+    return Lanes(number)(number), code
+
+
+@intrinsic
+def total(_: Any, lanes: Any) -> Any:
+    """The sum of all lanes: halves are added until one is left."""
+
+    def code(_: Any, builder: Any, __: Any, given: Any) -> Any:
+        left, count = given[0], LANES
+        while count > 1:
+            none, count = ir.Constant(left.type, ir.Undefined), count // 2
+            halves = _places(*range(count)), _places(*range(count, 2 * count))
+            left = builder.fadd(*(builder.shuffle_vector(left, none, half) for half in halves))
+        return builder.extract_element(left, ir.IntType(32)(0))
+
+    return lanes.dtype(lanes), code
+
+
+def _of_two(instructions: Callable[[Any, Any, Any], Any]) -> Any:
+    """What makes lanes of two."""
+
+    @intrinsic
+    def made(_: Any, a: Any, b: Any) -> Any:
+        return a(a, b), lambda _, builder, __, given: instructions(builder, *given)
+
+    return made
+
+
+larger = _of_two(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
+"""The larger of two, in every lane."""
+
+_sum = _of_two(lambda builder, a, b: builder.fadd(a, b, flags=("contract",)))
+_difference = _of_two(lambda builder, a, b: builder.fsub(a, b, flags=("contract",)))
+_product = _of_two(lambda builder, a, b: builder.fmul(a, b, flags=("contract",)))
+_quotient = _of_two(lambda builder, a, b: builder.fdiv(a, b))
+
+
+def _operator(does: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """What Numba asks for the code of an operator for two types."""
+    return lambda a, b: (lambda a, b: does(a, b)) if isinstance(a, Lanes) and a == b else None  # noqa: PLW0108
+
+
+for _name, _does in (("add", _sum), ("sub", _difference), ("mul", _product), ("truediv", _quotient)):
+    extending.overload(getattr(operator, _name))(_operator(_does))
+
+
+def _of_each(name: str) -> Any:
+    """A function of LLVM's, of every lane."""
+
+    @intrinsic
+    def made(_: Any, lanes: Any) -> Any:
+        def code(_: Any, builder: Any, __: Any, given: Any) -> Any:
+            kind = ir.FunctionType(given[0].type, [given[0].type])
+            full = f"llvm.{name}.v{LANES}f{lanes.dtype.bitwidth}"
+            return builder.call(get_or_insert_function(builder.module, kind, full), given)
+
+        return lanes(lanes), code
+
+    return made
+
+
+_floor, _exp = _of_each("floor"), _of_each("exp")
+
+
+@intrinsic
+def _power_of_two(_: Any, lanes: Any) -> Any:
+    """2 ** n for float32 numbers n that are whole and can be exponents."""
+
+    def code(_: Any, builder: Any, __: Any, given: Any) -> Any:
+        whole = ir.VectorType(ir.IntType(32), LANES)
+        exponent = builder.add(builder.fptosi(given[0], whole), ir.Constant(whole, [127] * LANES))
+        return builder.bitcast(builder.shl(exponent, ir.Constant(whole, [23] * LANES)), given[0].type)
+
+    return lanes(lanes), code
+
+
+@intrinsic
+def _where_larger(_: Any, a: Any, b: Any, lanes: Any) -> Any:
+    """Lanes where a is larger than b, and zero elsewhere."""
+
+    def code(_: Any, builder: Any, __: Any, given: Any) -> Any:
+        zero = ir.Constant(given[2].type, [0.0] * LANES)
+        return builder.select(builder.fcmp_ordered(">", given[0], given[1]), given[2], zero)
+
+    return lanes(a, b, lanes), code
+
+
+@extending.register_jitable
+def _polynomial(given: Any) -> Any:
+    """Exponentials of float32 numbers up to 0, to their precision, as in the Cephes library (Moshier 1989).
+
+    A polynomial takes what is left of a number without whole multiples of log 2. Below -87 they are zero, as products
+    with what is smaller are slow.
+    """
+    least = spread(np.float32(-87))
+    x = larger(given, least)
+    n = _floor(x * spread(np.float32(1.44269504)) + spread(np.float32(0.5)))
+    x = x - n * spread(np.float32(0.693359375)) + n * spread(np.float32(2.12194440e-4))
+    p = spread(np.float32(1.9875691500e-4))
+    p = p * x + spread(np.float32(1.3981999507e-3))
+    p = p * x + spread(np.float32(8.3334519073e-3))
+    p = p * x + spread(np.float32(4.1665795894e-2))
+    p = p * x + spread(np.float32(1.6666665459e-1))
+    p = p * x + spread(np.float32(5.0000001201e-1))
+    return _where_larger(given, least, (p * x * x + x + spread(np.float32(1))) * _power_of_two(n))
+
+
+def exponential(x: Any) -> Any:
+    """Exponentials of lanes of numbers up to 0."""
+    raise NotImplementedError  # outside machine code there are no lanes
+
+
+@extending.overload(exponential, strict=False)
+def _exponential(x: Any) -> Any:
+    return (lambda x: _polynomial(x)) if x.dtype == types.float32 else (lambda x: _exp(x))  # noqa: PLW0108
