@@ -1,4 +1,4 @@
-"""The blocks of a GPT without what only training needs: a few large operations a token."""
+"""The weights of a GPT as decoding reads them fastest, without what only training needs."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
 
-LANES_ARE = "285fb1ac9378c0c9"
+LANES_ARE = "91a4281c3eb03432"
 """The checksum of their source, so that this file changes with it: as long as it doesn't, Numba keeps machine code."""
 
 SEGMENTS = 4
@@ -50,7 +50,7 @@ def normalised(x: Numbers, added: Numbers, weight: Numbers, bias: Numbers, eps: 
 
 
 @compiled
-def _store(qkv: Numbers, bias: Numbers, kept: Indices, pairs: Numbers, start: int) -> None:
+def _write(qkv: Numbers, bias: Numbers, kept: Indices, pairs: Numbers, start: int) -> None:
     """Write keys and values of new tokens into (2, R, heads, capacity, size), the first at start."""
     rows, _, _, heads, size = qkv.shape
     for r in range(rows):
@@ -198,7 +198,6 @@ def _gathered(
     q: Numbers,
     crossed: Numbers,
     segments: tuple[Numbers, ...],
-    layer: int,
     reads: Indices,
     filled: Indices,
     seen: Indices,
@@ -207,14 +206,15 @@ def _gathered(
 ) -> None:
     """Write what queries (L, heads, size), the same as crossed (heads, size, LANES), gather.
 
-    It is the sum of sums (L, heads, size) and of what crossed then is. Others are as below, for one query of every row
-    (L,); what the last of these sees the others see or do not. There is room for scores (heads, tokens, LANES).
+    It is the sum of sums (L, heads, size) and of crossed, which is overwritten. For every query, reads (segments, L)
+    are the stored rows that its row reads, and seen (L,) how many tokens it sees; the others are as below. There is
+    room for scores (heads, tokens, LANES).
     """
     visible, first = seen[len(q) - 1], 0
     for s in range(len(filled)):
         n = min(filled[s], visible - first)
         if n > 0:
-            _scored(q, crossed, segments[s][layer, 0], reads[s], scores[:, first : first + n])
+            _scored(q, crossed, segments[s][0], reads[s], scores[:, first : first + n])
             first += n
     for i in range(len(q)):
         for h in range(len(scores)):
@@ -227,7 +227,7 @@ def _gathered(
     for s in range(len(filled)):
         n = min(filled[s], visible - first)
         if n > 0:
-            _summed(scores[:, first : first + n], segments[s][layer, 1], reads[s], sums, crossed)
+            _summed(scores[:, first : first + n], segments[s][1], reads[s], sums, crossed)
             first += n
 
 
@@ -237,7 +237,6 @@ def attended(
     bias: Numbers,
     kept: Indices,
     segments: tuple[Numbers, ...],
-    layer: int,
     reads: Indices,
     order: Indices,
     filled: Indices,
@@ -250,17 +249,16 @@ def attended(
         qkv: queries, keys and values of new tokens (R, n, 3, heads, size).
         bias: to be added to them (3, heads, size).
         kept: which of the n leave keys; stored row r of the last segment takes those of row r.
-        segments: keys and values (layers, 2, S, heads, capacity, size) of each.
-        layer: which of the layers.
+        segments: keys and values (2, S, heads, capacity, size) of each.
         reads: which stored row of every segment (segments, R) each row reads.
-        order: of the rows (R,), best so that those that read the same come one after the other.
-        filled: tokens of every segment (segments,), the new ones among those of the last.
-        seen: how many of all stored tokens each query (queries,) sees.
+        order: of the rows (R,), each once, best so that those that read the same come one after the other.
+        filled: tokens of every segment (segments,), the new ones among those of the last; the first may have none.
+        seen: how many of all stored tokens each query (queries,) sees, at least one, no fewer than the query before.
         out: written, (R, queries, heads, size).
     """
     rows, tokens, _, heads, size = qkv.shape
     queries, last = len(seen), len(filled) - 1
-    _store(qkv, bias, kept, segments[last][layer], filled[last] - len(kept))
+    _write(qkv, bias, kept, segments[last], filled[last] - len(kept))
     q, sums = np.zeros((LANES, heads, size), out.dtype), np.zeros((LANES, heads, size), out.dtype)
     crossed = np.zeros((heads, size, LANES), out.dtype)
     scores = np.zeros((heads, filled.sum(), LANES), out.dtype)
@@ -277,7 +275,7 @@ def attended(
                         q[i, h, d] = qkv[row[i], tokens - queries + query[i], 0, h, d] + bias[0, h, d]
                         crossed[h, d, i] = q[i, h, d]
             where = reads[:, row[:count]], filled, seen[query[:count]]
-            _gathered(q[:count], crossed, segments, layer, *where, scores, sums[:count])
+            _gathered(q[:count], crossed, segments, *where, scores, sums[:count])
             for i in range(count):
                 for h in range(heads):
                     for d in range(size):
@@ -293,7 +291,7 @@ def compile_all() -> None:
     none, row = np.zeros(1, dtype=np.int64), np.zeros((SEGMENTS, 1), dtype=np.int64)
     filled = np.array([0] * (SEGMENTS - 1) + [1])
     numbers = np.zeros((1, 1, 3, 1, 1), dtype=np.float32)
-    segments = (np.zeros((1, 2, 1, 1, 1, 1), dtype=np.float32),) * SEGMENTS
-    attended(numbers, numbers[0, 0], none, segments, 0, row, none, filled, none + 1, numbers[:, :, 0])
+    segments = (np.zeros((2, 1, 1, 1, 1), dtype=np.float32),) * SEGMENTS
+    attended(numbers, numbers[0, 0], none, segments, row, none, filled, none + 1, numbers[:, :, 0])
     row_of_one = numbers[0, 0, 0, 0]
     normalised(numbers[0, 0, 0], row_of_one, row_of_one, row_of_one, 1.0, numbers[0, 0, 0])

@@ -124,13 +124,18 @@ def _of_two(instructions: Callable[[Any, Any, Any], Any]) -> Any:
     return made
 
 
-larger = _of_two(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
-"""The larger of two, in every lane."""
+def _larger(builder: Any, a: Any, b: Any) -> Any:
+    first = builder.or_(builder.fcmp_ordered(">", a, b), builder.fcmp_unordered("uno", a, a))
+    return builder.select(first, a, b)
 
-_sum = _of_two(lambda builder, a, b: builder.fadd(a, b, flags=("contract",)))
-_difference = _of_two(lambda builder, a, b: builder.fsub(a, b, flags=("contract",)))
-_product = _of_two(lambda builder, a, b: builder.fmul(a, b, flags=("contract",)))
-_quotient = _of_two(lambda builder, a, b: builder.fdiv(a, b))
+
+larger = _of_two(_larger)
+"""The larger of two, in every lane; what is not a number is larger than any."""
+
+_added = _of_two(lambda builder, a, b: builder.fadd(a, b, flags=("contract",)))
+_less = _of_two(lambda builder, a, b: builder.fsub(a, b, flags=("contract",)))
+_times = _of_two(lambda builder, a, b: builder.fmul(a, b, flags=("contract",)))
+_over = _of_two(lambda builder, a, b: builder.fdiv(a, b))
 
 
 def _operator(does: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -138,7 +143,7 @@ def _operator(does: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda a, b: (lambda a, b: does(a, b)) if isinstance(a, Lanes) and a == b else None  # noqa: PLW0108
 
 
-for _name, _does in (("add", _sum), ("sub", _difference), ("mul", _product), ("truediv", _quotient)):
+for _name, _does in (("add", _added), ("sub", _less), ("mul", _times), ("truediv", _over)):
     extending.overload(getattr(operator, _name))(_operator(_does))
 
 
@@ -174,11 +179,11 @@ def _power_of_two(_: Any, lanes: Any) -> Any:
 
 @intrinsic
 def _where_larger(_: Any, a: Any, b: Any, lanes: Any) -> Any:
-    """Lanes where a is larger than b, and zero elsewhere."""
+    """Lanes where a is larger than b or not a number, and zero elsewhere."""
 
     def code(_: Any, builder: Any, __: Any, given: Any) -> Any:
         zero = ir.Constant(given[2].type, [0.0] * LANES)
-        return builder.select(builder.fcmp_ordered(">", given[0], given[1]), given[2], zero)
+        return builder.select(builder.fcmp_unordered(">", given[0], given[1]), given[2], zero)
 
     return lanes(a, b, lanes), code
 
@@ -187,7 +192,7 @@ def _where_larger(_: Any, a: Any, b: Any, lanes: Any) -> Any:
 def _polynomial(given: Any) -> Any:
     """Exponentials of float32 numbers up to 0, to their precision, as in the Cephes library (Moshier 1989).
 
-    A polynomial takes what is left of a number without whole multiples of log 2. Below -87 they are zero, as products
+    A polynomial takes what is left of a number without whole multiples of log 2. From -87 on they are zero, as products
     with what is smaller are slow.
     """
     least = spread(np.float32(-87))

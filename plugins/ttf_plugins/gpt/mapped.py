@@ -97,8 +97,6 @@ class MappedState(GPTState):
         """
         rows, tokens, width = x.shape
         missing = SEGMENTS - len(self.segments)
-        pairs = [part.pairs.numpy() for part in self.segments]
-        segments = (*pairs[:1] * missing, *pairs)
         filled = torch.tensor([0] * missing + [part.filled for part in self.segments])
         where = self.maps.padded.numpy(), self.maps.order.numpy(), filled.numpy()
         new = (torch.arange(tokens) if kept is None else kept).numpy()
@@ -114,12 +112,13 @@ class MappedState(GPTState):
             given = room.qkv
             if last and tokens > 1 and number == len(self.layers) - 1:
                 room, seen = _Room.of(room.x.view(rows, tokens, width)[:, -1:], self.heads), seen[-1:]
-            attended(given, arrays.qkv, new, segments, number, *where, seen, room.gathered)
+            pairs = [part.pairs[number].numpy() for part in self.segments]
+            attended(given, arrays.qkv, new, (*pairs[:1] * missing, *pairs), *where, seen, room.gathered)
             for part in room.parts:
                 part.x.addmm_(part.gathered, layer.proj.weight)
                 normalised(part.x_array, arrays.proj, *arrays.ln2, part.normal_array)
                 torch.addmm(layer.up.bias, part.normal, layer.up.weight, out=part.inner)
-                torch.ops.aten.gelu.out(part.inner, out=part.inner)
+                torch.ops.aten.gelu_(part.inner)
                 part.x.addmm_(part.inner, layer.down.weight)
             pending = arrays.down
         return room.x.add_(self.layers[-1].down.bias).view(rows, -1, width)
@@ -158,7 +157,7 @@ class _Room:
         """For tokens (R, n, width), which may be overwritten."""
         _, tokens, width = x.shape
         x = x.reshape(-1, width).contiguous()
-        count = max(1, min(len(x), TOKENS_AT_ONCE))
+        count = min(len(x), TOKENS_AT_ONCE)
         normal, inner = x.new_empty(count, width), x.new_empty(count, 4 * width)
         qkv, gathered = x.new_empty(len(x), 3 * width), x.new_empty(len(x), width)
         parts = []

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Segment:
     """Keys and values of consecutive tokens, in S stored rows; how rows read them is the state's to know."""
 
-    pairs: Tensor
-    """Keys and values (layers, 2, S, heads, capacity, size), of which the first ``filled`` tokens are filled."""
+    pairs: tuple[Tensor, ...]
+    """A layer each: keys and values (2, S, heads, capacity, size), of which the first ``filled`` tokens are filled."""
 
     filled: int = 0
     """Tokens stored."""
@@ -36,35 +36,30 @@ class Segment:
     def empty(cls, like: Tensor, stored: int, capacity: int, layers: int) -> Segment:
         """Room for tokens in so many rows; ``like`` (heads, size) is as one token's keys of one of them."""
         heads, size = like.shape
-        return cls(pairs=like.new_empty(layers, 2, stored, heads, capacity, size))
+        return cls(pairs=tuple(like.new_empty(2, stored, heads, capacity, size) for _ in range(layers)))
 
     @classmethod
     def joined(cls, parts: Sequence[tuple[Segment, Tensor]], room: int) -> Segment:
         """Copies of stored rows (S,) of segments, the first was read first, with room for more tokens."""
-        filled, (first, rows) = sum(part.filled for part, _ in parts), parts[0]
-        new = cls.empty(first.pairs[0, 0, 0, :, 0], len(rows), filled + room, first.layers)
+        filled, (first, read) = sum(part.filled for part, _ in parts), parts[0]
+        new = cls.empty(first.pairs[0][0, 0, :, 0], len(read), filled + room, len(first.pairs))
         start = 0
         for part, rows in parts:
             there, here = slice(start, start + part.filled), slice(part.filled)
-            for to, of in zip(new.pairs.flatten(0, 1), part.pairs.flatten(0, 1), strict=True):
-                torch.index_select(of[:, :, here], 0, rows, out=to[:, :, there])
+            for to, of in zip(new.pairs, part.pairs, strict=True):
+                torch.index_select(of[..., here, :], 1, rows, out=to[..., there, :])
             start = there.stop
         return replace(new, filled=filled)
 
     @property
-    def layers(self) -> int:
-        """Blocks of the model."""
-        return self.pairs.shape[0]
-
-    @property
     def stored(self) -> int:
         """Rows, S."""
-        return self.pairs.shape[2]
+        return self.pairs[0].shape[1]
 
     @property
     def capacity(self) -> int:
         """Tokens that fit."""
-        return self.pairs.shape[4]
+        return self.pairs[0].shape[3]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +119,12 @@ class GPTState(State):
 
     @abstractmethod
     def through(self, x: Tensor, kept: Tensor | None, mask: Tensor | None, *, last: bool) -> Tensor:
-        """What the blocks make of new tokens, for whose keys and values, which are stored, the state has been extended.
+        """What the blocks make of new tokens; stores their keys and values, for which the state has been extended.
 
         Args:
             x: the new tokens (B * K, n, width); may be overwritten.
             kept: which of them leave keys (m,); None if all do.
-            mask: which of all stored tokens each of them sees (n, visible) bool, the first few; None for all.
+            mask: which of all stored tokens each of them sees (n, visible) bool, the first few; None where one is new.
             last: whether only the last token is asked for.
 
         Returns:

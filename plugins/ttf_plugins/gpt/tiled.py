@@ -38,7 +38,7 @@ class TiledState(GPTState):
         parts = []
         for part in self.segments[len(shared) :]:
             stored = part.stored // self.groups
-            parts.append((part, flattened(rows % stored, stored).to(part.pairs.device)))
+            parts.append((part, flattened(rows % stored, stored).to(part.pairs[0].device)))
         segments = [replace(part, open=False) for part in shared]
         segments += [Segment.joined(parts, self.capacity - self.visible)] if parts else []
         return replace(self, segments=tuple(segments), rows=count)
@@ -58,19 +58,19 @@ class TiledState(GPTState):
         return x.view(rows, -1, width)
 
     def _gathered(self, qkv: Tensor, kept: Tensor | None, mask: Tensor | None, layer: int) -> Tensor:
-        """What new tokens (B * K, n, 3 * width) gather (B * K, queries, width): those that the mask has rows for."""
+        """What new tokens (B * K, n, 3 * width), or those the mask has rows for, gather (B * K, queries, width)."""
         q, k, v = qkv.view(*qkv.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B * K, heads, n, size)
         if kept is not None:
             k, v = k.index_select(2, kept), v.index_select(2, kept)
         self._store(k, v, layer)
         q = q if mask is None else q[:, :, -len(mask) :]
-        scores = [self._products(q, part.pairs[layer, 0, :, :, : part.filled].mT) for part in self.segments]
+        scores = [self._products(q, part.pairs[layer][0, :, :, : part.filled].mT) for part in self.segments]
         joined = torch.cat(scores, dim=-1)
         if mask is not None:
             joined = joined.masked_fill(~mask, -torch.inf)
         weights = torch.split(joined.softmax(-1), [part.filled for part in self.segments], dim=-1)
         sums = [
-            self._products(share, part.pairs[layer, 1, :, :, : part.filled])
+            self._products(share, part.pairs[layer][1, :, :, : part.filled])
             for share, part in zip(weights, self.segments, strict=True)
         ]
         return sum(sums[1:], start=sums[0]).transpose(1, 2).flatten(2)
@@ -79,8 +79,8 @@ class TiledState(GPTState):
         """Write keys and values (B * K, heads, m, size) of the newest tokens."""
         last, new = self.segments[-1], k.shape[2]
         if new:
-            last.pairs[layer, 0, :, :, last.filled - new : last.filled] = k
-            last.pairs[layer, 1, :, :, last.filled - new : last.filled] = v
+            last.pairs[layer][0, :, :, last.filled - new : last.filled] = k
+            last.pairs[layer][1, :, :, last.filled - new : last.filled] = v
 
     def _products(self, x: Tensor, stored: Tensor) -> Tensor:
         """Products (B * K, heads, n, m) of x (B * K, heads, n, i) and what rows read of stored (S, heads, i, m)."""

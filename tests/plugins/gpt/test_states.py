@@ -74,6 +74,36 @@ def test_both_kinds_keep_the_contract(joined: int, dtype: torch.dtype, monkeypat
     check_sequence_model(GPTConfig(layers=2, heads=2, width=8), dtype=dtype, cases=20)
 
 
+@pytest.mark.parametrize("at_once", [3, 256])
+@pytest.mark.usefixtures("kind")
+def test_tokens_are_taken_a_few_at_a_time(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "TOKENS_AT_ONCE", at_once)
+    check_sequence_model(GPTConfig(layers=2, heads=2, width=40), dtype=torch.float32, cases=10)
+
+
+def test_a_step_can_be_differentiated_as_a_whole_pass_can() -> None:
+    torch.manual_seed(0)
+    model = GPTConfig(layers=2, heads=2, width=8, context=3).build(Layout(2, 1), 5).double().eval()
+    tokens = torch.randint(5, (2, 8))
+    gradients = []
+    for logits in (model(tokens), model.step(tokens, model.start(2, 8))[0]):
+        model.zero_grad()
+        logits.square().sum().backward()
+        gradients.append([weights.grad for weights in model.parameters()])
+    torch.testing.assert_close(*gradients)
+
+
+@torch.no_grad()
+@pytest.mark.usefixtures("kind")
+def test_no_tokens_change_nothing() -> None:
+    model = tiny()
+    tokens = torch.randint(5, (2, 3))
+    _, state = model.step(tokens[:, :2], model.start(2, 3))
+    logits, state = model.step(tokens[:, :0], state)
+    assert logits.shape == (2, 0, 6)
+    torch.testing.assert_close(model.step(tokens[:, 2:], state)[0], model(tokens)[:, 2:])
+
+
 @torch.no_grad()
 @pytest.mark.usefixtures("kind")
 def test_a_state_holds_no_more_than_it_has_room_for() -> None:
@@ -138,22 +168,20 @@ def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> Non
         reads[-1] = np.arange(rows)
         room = [int(n) + 3 for n in filled]
         generator = torch.Generator().manual_seed(seed)
-        layers, layer = 2, seed % 2
         segments = [
-            torch.randn(layers, 2, s, heads, n, size, dtype=dtype, generator=generator)
-            for s, n in zip(held, room, strict=True)
+            torch.randn(2, s, heads, n, size, dtype=dtype, generator=generator) for s, n in zip(held, room, strict=True)
         ]
         qkv = torch.randn(rows, tokens, 3, heads, size, dtype=dtype, generator=generator)
         bias = torch.randn(3, heads, size, dtype=dtype, generator=generator)
         visible = int(filled.sum())
-        seen = np.arange(visible - queries + 1, visible + 1)
+        seen = np.maximum(1, visible - np.sort(choose.integers(0, queries, queries))[::-1])
         gathered = torch.full((rows, queries, heads, size), torch.nan, dtype=dtype)
         where = reads, choose.permutation(rows), filled, seen
         all_segments = tuple(each.numpy() for each in segments)
-        attended(qkv.numpy(), bias.numpy(), kept, all_segments, layer, *where, gathered.numpy())
+        attended(qkv.numpy(), bias.numpy(), kept, all_segments, *where, gathered.numpy())
         q, k, v = (qkv + bias).permute(2, 0, 3, 1, 4)
         k, v = k[:, :, kept], v[:, :, kept]
-        parts = list(zip((each[layer] for each in segments), reads, filled.tolist(), strict=True))
+        parts = list(zip(segments, reads, filled.tolist(), strict=True))
         ks, vs = (torch.cat([pairs[one, each][:, :, :n] for pairs, each, n in parts], 2) for one in (0, 1))
         assert ks[:, :, visible - new :].equal(k)
         assert vs[:, :, visible - new :].equal(v)
@@ -162,18 +190,31 @@ def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> Non
         torch.testing.assert_close(gathered, expected.transpose(1, 2))
 
 
+def gathered(keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """What a query of 1 gathers (1,) of keys (n,) and values (n,), the last of which are new."""
+    qkv = torch.stack([torch.ones_like(keys[0]), keys[-1], values[-1]]).view(1, 1, 3, 1, 1).numpy()
+    stored_before = torch.stack([keys, values]).view(2, 1, 1, -1, 1)
+    segments = [each.numpy() for each in (*[torch.zeros_like(stored_before)] * 2, stored_before, stored_before.clone())]
+    none, filled = np.zeros(1, dtype=np.int64), np.array([0, 0, len(keys) - 1, 1])
+    out, reads = np.empty((1, 1, 1, 1), qkv.dtype), np.zeros((SEGMENTS, 1), dtype=np.int64)
+    where = reads, none, filled, np.array([len(keys)])
+    attended(qkv, np.zeros((3, 1, 1), qkv.dtype), none, tuple(segments), *where, out)
+    return torch.from_numpy(out.copy()).flatten()
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_weights_of_tokens_that_are_far_less_likely_are_right(dtype: torch.dtype) -> None:
-    qkv = torch.tensor([1.0, 1.0, 5.0], dtype=dtype).view(1, 1, 3, 1, 1)
-    stored = torch.tensor([[0.0, -20.0, -86.0, -88.0, -1e4], [1.0, 1e9, 1e30, 1e30, 1e30]], dtype=dtype)
-    segments = (stored.view(1, 2, 1, 1, 5, 1).numpy(),) * SEGMENTS
-    none, filled = np.zeros(1, dtype=np.int64), np.array([0, 0, 4, 1])
-    keys, values = torch.cat([stored[:, :4], torch.tensor([[1.0], [5.0]], dtype=dtype)], 1).double()
-    out = np.empty((1, 1, 1, 1), qkv.numpy().dtype)
-    reads = np.zeros((SEGMENTS, 1), dtype=np.int64)
-    segments = (*segments[:3], segments[3].copy())
-    attended(qkv.numpy(), np.zeros((3, 1, 1), out.dtype), none, segments, 0, reads, none, filled, none + 5, out)
-    assert out.item() == pytest.approx((keys.softmax(0) * values).sum().item(), rel=1e-5)
+def test_weights_are_right_however_small(dtype: torch.dtype) -> None:
+    keys = torch.tensor([0.0, -20.0, -1e4, -86.0, -88.0, 1.0], dtype=dtype)
+    values = torch.tensor([1.0, 1e9, 1e30, 1e30, 1e30, 5.0], dtype=dtype)
+    torch.testing.assert_close(gathered(keys, values), (keys.softmax(0) * values).sum(0, keepdim=True))
+
+
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_key_that_is_not_a_number_is_not_hidden(dtype: torch.dtype, place: int) -> None:
+    keys = torch.tensor([-500.0, 5.0, 400.0, 1.0, -3.0], dtype=dtype)
+    keys[place] = torch.nan
+    assert gathered(keys, torch.ones(5, dtype=dtype)).isnan().all()
 
 
 def test_loops_are_compiled_again_where_lanes_have_changed() -> None:
@@ -233,7 +274,9 @@ def _asked_again() -> Iterator[None]:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("error", [ModuleNotFoundError("numba"), RuntimeError("no locator available"), OSError("full")])
+@pytest.mark.parametrize(
+    "error", [ModuleNotFoundError("numba"), RuntimeError("no locator available"), OSError("full"), AttributeError("ir")]
+)
 @pytest.mark.usefixtures("_asked_again")
 def test_without_numba_or_a_place_for_its_code_plans_are_made_without_maps(
     error: Exception, monkeypatch: pytest.MonkeyPatch
