@@ -131,7 +131,6 @@ class GPT(ColumnModel):
             capacity=self._visible(self.layout.goal + capacity),
             tables=self.tables(),
             layers=tuple(Layer.of(block) for block in self.blocks if isinstance(block, Block)),
-            heads=self.config.heads,
         )
         for aim in self._goal(goal, batch):
             state = self._read(aim, 0, state, last=True)[1]

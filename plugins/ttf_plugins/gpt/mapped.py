@@ -65,9 +65,8 @@ class MappedState(GPTState):
 
     def repeat(self, copies: int) -> MappedState:
         """The state in which every group stands ``copies`` times, one after the other; nothing is copied."""
-        closed = tuple(replace(segment, open=False) for segment in self.segments)
         tiled = (reads.view(self.groups, -1).repeat(1, copies).flatten() for reads in self.maps.reads)
-        return replace(self, segments=closed, maps=Maps(tuple(tiled)), rows=self.rows * copies)
+        return replace(self, segments=self.closed, maps=Maps(tuple(tiled)), rows=self.rows * copies)
 
     def select(self, rows: Tensor) -> MappedState:
         """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of the same group.

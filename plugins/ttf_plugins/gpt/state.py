@@ -75,11 +75,18 @@ class GPTState(State):
     layers: tuple[Layer, ...]
     """The weights of the blocks, copies some of them: what is learned later is for states that are started later."""
 
-    heads: int
-    """Attention heads of each."""
-
     segments: tuple[Segment, ...] = ()
     """In the order in which they were read."""
+
+    @property
+    def heads(self) -> int:
+        """Attention heads of each block."""
+        return self.layers[0].heads
+
+    @property
+    def closed(self) -> tuple[Segment, ...]:
+        """The segments, none of which may store more."""
+        return tuple(replace(segment, open=False) for segment in self.segments)
 
     @property
     def visible(self) -> int:

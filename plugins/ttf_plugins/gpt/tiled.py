@@ -25,8 +25,7 @@ class TiledState(GPTState):
 
     def repeat(self, copies: int) -> TiledState:
         """The state in which every group stands ``copies`` times, one after the other; nothing is copied."""
-        closed = tuple(replace(segment, open=False) for segment in self.segments)
-        return replace(self, segments=closed, rows=self.rows * copies)
+        return replace(self, segments=self.closed, rows=self.rows * copies)
 
     def select(self, rows: Tensor) -> TiledState:
         """The state in which new row ``k`` of group ``g`` continues old row ``rows[g, k]`` of the same group.
