@@ -59,7 +59,11 @@ class Arrays(NamedTuple):
 
     proj: Any
     ln2: tuple[Any, Any, float]
+    up: Any
     down: Any
+
+    nothing: Any
+    """Zeros (width,)."""
 
 
 @dataclass(frozen=True)
@@ -89,5 +93,6 @@ class Layer:
     def arrays(self) -> Arrays:
         """Its vectors."""
         norms = [(norm.weight.detach().numpy(), norm.bias.detach().numpy(), norm.eps) for norm in (self.ln1, self.ln2)]
-        biases = [each.bias.detach().numpy() for each in (self.qkv, self.proj, self.down)]
-        return Arrays(norms[0], biases[0].reshape(3, self.heads, -1), biases[1], norms[1], biases[2])
+        qkv, proj, up, down = (each.bias.detach().numpy() for each in (self.qkv, self.proj, self.up, self.down))
+        nothing = torch.zeros_like(self.down.bias).numpy()
+        return Arrays(norms[0], qkv.reshape(3, self.heads, -1), proj, norms[1], up, down, nothing)

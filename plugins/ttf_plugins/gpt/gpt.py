@@ -193,7 +193,7 @@ class GPT(ColumnModel):
 
     def _embed(self, tokens: Tensor, start: int, table: Tensor) -> Tensor:
         embedded = self.embedded(tokens, start, table, values=self.config.value_leak == "reference")
-        return embedded + self.pos_emb[:, start : start + tokens.shape[1]]
+        return embedded + self.pos_emb.narrow(1, start, tokens.shape[1])
 
 
 def kind_of_state(model: GPT) -> type[GPTState]:

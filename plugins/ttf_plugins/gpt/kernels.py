@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ttf_plugins.gpt.lanes import LANES, compiled, exponential, larger, load, spread, store, total
+from ttf_plugins.gpt.functions import gelu
+from ttf_plugins.gpt.lanes import LANES, compiled, load, store
+from ttf_plugins.gpt.products import add_sum, add_sum_lanes, score, score_lanes, softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
 
-LANES_ARE = "91a4281c3eb03432"
-"""The checksum of their source, so that this file changes with it: as long as it doesn't, Numba keeps machine code."""
+BUILT_ON = "b7baf66a0f998690"
+"""The checksum of functions.py, lanes.py and products.py; Numba keeps machine code until this file changes."""
 
 SEGMENTS = 4
 """Segments that rows look into at most: the loops are compiled for just as many, of which the first may be empty."""
@@ -50,111 +52,29 @@ def normalised(x: Numbers, added: Numbers, weight: Numbers, bias: Numbers, eps: 
 
 
 @compiled
+def activated(x: Numbers, bias: Numbers) -> None:
+    """Replace rows x (R, width) by the GELU of their sum with a vector (width,)."""
+    rows, width = x.shape
+    whole = width - width % LANES
+    for r in range(rows):
+        for d in range(0, whole, LANES):
+            store(x[r], d, gelu(load(x[r], d) + load(bias, d)))
+        for d in range(whole, width):
+            each = x[r, d] + bias[d]
+            x[r, d] = each * (1 + math.erf(each * math.sqrt(0.5))) / 2
+
+
+@compiled
 def _write(qkv: Numbers, bias: Numbers, kept: Indices, pairs: Numbers, start: int) -> None:
-    """Write keys and values of new tokens into (2, R, heads, capacity, size), the first at start."""
+    """Write keys and values of new tokens into (2, R, capacity, heads, size), the first at start."""
     rows, _, _, heads, size = qkv.shape
     for r in range(rows):
         for i in range(len(kept)):
             for one in range(2):
                 for h in range(heads):
-                    new, shift, stored = qkv[r, kept[i], 1 + one, h], bias[1 + one, h], pairs[one, r, h, start + i]
+                    new, shift, stored = qkv[r, kept[i], 1 + one, h], bias[1 + one, h], pairs[one, r, start + i, h]
                     for d in range(size):
                         stored[d] = new[d] + shift[d]
-
-
-@compiled
-def _score(q: Numbers, keys: Numbers, scores: Numbers) -> None:
-    """Write products (n,) of a query (size,) and keys (n, size)."""
-    size = len(q)
-    whole = size - size % LANES
-    for t in range(len(scores)):
-        products = spread(q.dtype.type(0))
-        for d in range(0, whole, LANES):
-            products = load(q, d) * load(keys[t], d) + products
-        score = total(products)
-        for d in range(whole, size):
-            score += q[d] * keys[t, d]
-        scores[t] = score
-
-
-@compiled
-def _sum(weights: Numbers, values: Numbers, out: Numbers) -> None:
-    """Add values (n, size) with weights (n,) to out (size,)."""
-    size = len(out)
-    whole = size - size % LANES
-    for d in range(0, whole, LANES):
-        sums = load(out, d)
-        for t in range(len(weights)):
-            sums = spread(weights[t]) * load(values[t], d) + sums
-        store(out, d, sums)
-    for d in range(whole, size):
-        for t in range(len(weights)):
-            out[d] += weights[t] * values[t, d]
-
-
-@compiled
-def _score_lanes(q: Numbers, keys: Numbers, scores: Numbers) -> None:
-    """Write products (n, LANES) of queries (size, LANES) and keys (n, size) that all see, four of them at a time."""
-    n, size = len(scores), len(q)
-    whole = n - n % 4
-    for t in range(0, whole, 4):
-        k0, k1, k2, k3 = keys[t], keys[t + 1], keys[t + 2], keys[t + 3]
-        s0 = s1 = s2 = s3 = spread(q.dtype.type(0))
-        for d in range(size):
-            x = load(q[d], 0)
-            s0 = spread(k0[d]) * x + s0
-            s1 = spread(k1[d]) * x + s1
-            s2 = spread(k2[d]) * x + s2
-            s3 = spread(k3[d]) * x + s3
-        store(scores[t], 0, s0)
-        store(scores[t + 1], 0, s1)
-        store(scores[t + 2], 0, s2)
-        store(scores[t + 3], 0, s3)
-    for t in range(whole, n):
-        s0 = spread(q.dtype.type(0))
-        for d in range(size):
-            s0 = spread(keys[t, d]) * load(q[d], 0) + s0
-        store(scores[t], 0, s0)
-
-
-@compiled
-def _sum_lanes(weights: Numbers, values: Numbers, out: Numbers) -> None:
-    """Add values (n, size) that all see, with weights (n, LANES), to out (size, LANES), four numbers at a time."""
-    size = len(out)
-    whole = size - size % 4
-    for d in range(0, whole, 4):
-        s0, s1, s2, s3 = load(out[d], 0), load(out[d + 1], 0), load(out[d + 2], 0), load(out[d + 3], 0)
-        for t in range(len(weights)):
-            v, w = values[t], load(weights[t], 0)
-            s0 = spread(v[d]) * w + s0
-            s1 = spread(v[d + 1]) * w + s1
-            s2 = spread(v[d + 2]) * w + s2
-            s3 = spread(v[d + 3]) * w + s3
-        store(out[d], 0, s0)
-        store(out[d + 1], 0, s1)
-        store(out[d + 2], 0, s2)
-        store(out[d + 3], 0, s3)
-    for d in range(whole, size):
-        s0 = load(out[d], 0)
-        for t in range(len(weights)):
-            s0 = spread(values[t, d]) * load(weights[t], 0) + s0
-        store(out[d], 0, s0)
-
-
-@compiled
-def _softmax(scores: Numbers) -> None:
-    """Replace scores (n, LANES) by their softmax over n."""
-    highest = load(scores[0], 0)
-    for t in range(1, len(scores)):
-        highest = larger(highest, load(scores[t], 0))
-    sums = spread(scores.dtype.type(0))
-    for t in range(len(scores)):
-        each = exponential(load(scores[t], 0) - highest)
-        sums = sums + each
-        store(scores[t], 0, each)
-    share = spread(scores.dtype.type(1)) / sums
-    for t in range(len(scores)):
-        store(scores[t], 0, load(scores[t], 0) * share)
 
 
 @compiled
@@ -164,15 +84,10 @@ def _scored(q: Numbers, crossed: Numbers, keys: Numbers, rows: Indices, scores: 
     Given as (L, heads, size) and as (heads, size, LANES); each sees its own stored row (L,), or all see one.
     """
     if (rows == rows[0]).all():
-        for h in range(len(scores)):
-            _score_lanes(crossed[h], keys[rows[0], h], scores[h])
+        score_lanes(crossed, keys[rows[0], : scores.shape[1]], scores)
     else:
-        row = np.empty(scores.shape[1], scores.dtype)
         for i in range(len(q)):
-            for h in range(len(scores)):
-                _score(q[i, h], keys[rows[i], h], row)
-                for t in range(len(row)):
-                    scores[h, t, i] = row[t]
+            score(q[i], keys[rows[i], : scores.shape[1]], scores, i)
 
 
 @compiled
@@ -182,15 +97,10 @@ def _summed(weights: Numbers, values: Numbers, rows: Indices, sums: Numbers, cro
     To sums (L, heads, size) if each sees its own stored row (L,), to crossed (heads, size, LANES) if all see one.
     """
     if (rows == rows[0]).all():
-        for h in range(len(weights)):
-            _sum_lanes(weights[h], values[rows[0], h], crossed[h])
+        add_sum_lanes(weights, values[rows[0], : weights.shape[1]], crossed)
     else:
-        row = np.empty(weights.shape[1], weights.dtype)
         for i in range(len(sums)):
-            for h in range(len(weights)):
-                for t in range(len(row)):
-                    row[t] = weights[h, t, i]
-                _sum(row, values[rows[i], h], sums[i, h])
+            add_sum(weights, i, values[rows[i], : weights.shape[1]], sums[i])
 
 
 @compiled
@@ -220,7 +130,7 @@ def _gathered(
         for h in range(len(scores)):
             scores[h, seen[i] : visible, i] = -np.inf
     for h in range(len(scores)):
-        _softmax(scores[h, :visible])
+        softmax(scores[h, :visible])
     sums[:] = 0
     crossed[:] = 0
     first = 0
@@ -249,7 +159,7 @@ def attended(
         qkv: queries, keys and values of new tokens (R, n, 3, heads, size).
         bias: to be added to them (3, heads, size).
         kept: which of the n leave keys; stored row r of the last segment takes those of row r.
-        segments: keys and values (2, S, heads, capacity, size) of each.
+        segments: keys and values (2, S, capacity, heads, size) of each.
         reads: which stored row of every segment (segments, R) each row reads.
         order: of the rows (R,), each once, best so that those that read the same come one after the other.
         filled: tokens of every segment (segments,), the new ones among those of the last; the first may have none.
@@ -295,3 +205,4 @@ def compile_all() -> None:
     attended(numbers, numbers[0, 0], none, segments, row, none, filled, none + 1, numbers[:, :, 0])
     row_of_one = numbers[0, 0, 0, 0]
     normalised(numbers[0, 0, 0], row_of_one, row_of_one, row_of_one, 1.0, numbers[0, 0, 0])
+    activated(numbers[0, 0, 0], row_of_one)

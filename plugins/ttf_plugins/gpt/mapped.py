@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from ttf.interfaces.model import flattened
-from ttf_plugins.gpt.kernels import SEGMENTS, attended, normalised
+from ttf_plugins.gpt.kernels import SEGMENTS, activated, attended, normalised
 from ttf_plugins.gpt.state import GPTState, Segment
 
 if TYPE_CHECKING:
@@ -45,11 +45,28 @@ class Maps:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MappedSegment(Segment):
+    """Keys and values (2, S, capacity, heads, size): loops read all heads of a few tokens at a time."""
+
+    axis = 2
+
+    @classmethod
+    def of(cls, pairs: tuple[Tensor, ...]) -> MappedSegment:
+        """With nothing stored yet."""
+        return cls(pairs=pairs, arrays=tuple(each.numpy() for each in pairs))
+
+
+@dataclass(frozen=True, kw_only=True)
 class MappedState(GPTState):
     """What no row reads any more is forgotten where segments are joined."""
 
+    kind = MappedSegment
+
     maps: Maps = Maps()
     """Those of the segments."""
+
+    rooms: dict[int, _Room] = field(default_factory=dict, compare=False, repr=False)
+    """Memory to work in, by numbers of rows; states that go on from this one use it again."""
 
     def extended(self, tokens: int, coming: int) -> MappedState:
         """The state with an open segment, the last, in which more tokens have their places; see the base."""
@@ -101,46 +118,59 @@ class MappedState(GPTState):
         new = (torch.arange(tokens) if kept is None else kept).numpy()
         seen = (torch.tensor([self.visible]) if mask is None else mask.sum(1)).numpy()
 
-        room = _Room.of(x, self.heads)
-        pending = x.new_zeros(width).numpy()  # what is still to be added to x
+        x = x.reshape(-1, width).contiguous()
+        room = self._room(x, tokens)
+        parts = room.over(x)
+        pending = self.layers[0].arrays.nothing  # what is still to be added to x
         for number, layer in enumerate(self.layers):
             arrays = layer.arrays
-            for part in room.parts:
-                normalised(part.x_array, pending, *arrays.ln1, part.normal_array)
+            for _, array, part in parts:
+                normalised(array, pending, *arrays.ln1, part.normal_array)
                 torch.mm(part.normal, layer.qkv.weight, out=part.qkv)
             given = room.qkv
             if last and tokens > 1 and number == len(self.layers) - 1:
-                room, seen = _Room.of(room.x.view(rows, tokens, width)[:, -1:], self.heads), seen[-1:]
-            pairs = [part.pairs[number].numpy() for part in self.segments]
+                x, seen = x.view(rows, tokens, width)[:, -1].contiguous(), seen[-1:]
+                room = self._room(x, 1)
+                parts = room.over(x)
+            pairs = [part.arrays[number] for part in self.segments]
             attended(given, arrays.qkv, new, (*pairs[:1] * missing, *pairs), *where, seen, room.gathered)
-            for part in room.parts:
-                part.x.addmm_(part.gathered, layer.proj.weight)
-                normalised(part.x_array, arrays.proj, *arrays.ln2, part.normal_array)
-                torch.addmm(layer.up.bias, part.normal, layer.up.weight, out=part.inner)
-                torch.ops.aten.gelu_(part.inner)
-                part.x.addmm_(part.inner, layer.down.weight)
+            for some, array, part in parts:
+                some.addmm_(part.gathered, layer.proj.weight)
+                normalised(array, arrays.proj, *arrays.ln2, part.normal_array)
+                torch.mm(part.normal, layer.up.weight, out=part.inner)
+                activated(part.inner_array, arrays.up)
+                some.addmm_(part.inner, layer.down.weight)
             pending = arrays.down
-        return room.x.add_(self.layers[-1].down.bias).view(rows, -1, width)
+        self._keep(room)
+        return x.add_(self.layers[-1].down.bias).view(rows, -1, width)
+
+    def _room(self, x: Tensor, tokens: int) -> _Room:
+        """Room for tokens (R * n, width), n in a row; that of one token in a row may have been used before."""
+        used = self.rooms.pop(len(x), None) if tokens == 1 else None  # until it is kept again nobody else has it
+        return used or _Room.of(x, tokens, self.heads)
+
+    def _keep(self, room: _Room) -> None:
+        """Room for what the blocks make of one token in a row is kept, for the last two numbers of rows."""
+        if room.gathered.shape[1] == 1:
+            self.rooms[len(room.gathered)] = room
+            for rows in list(self.rooms)[:-2]:
+                self.rooms.pop(rows, None)
 
 
 class _Part(NamedTuple):
     """Room for what the blocks make of some tokens; arrays have the memory of the tensors of their name."""
 
-    x: Tensor
-    x_array: Any
     normal: Tensor
     normal_array: Any
     inner: Tensor
+    inner_array: Any
     qkv: Tensor
     gathered: Tensor
 
 
 @dataclass(frozen=True)
 class _Room:
-    """Memory for what the blocks make of new tokens."""
-
-    x: Tensor
-    """The residual stream (R * n, width)."""
+    """Memory for what the blocks make of new tokens, beside the residual stream."""
 
     qkv: Any
     """(R, n, 3, heads, size)."""
@@ -152,19 +182,23 @@ class _Room:
     """The same for a few tokens at a time."""
 
     @classmethod
-    def of(cls, x: Tensor, heads: int) -> _Room:
-        """For tokens (R, n, width), which may be overwritten."""
-        _, tokens, width = x.shape
-        x = x.reshape(-1, width).contiguous()
+    def of(cls, x: Tensor, tokens: int, heads: int) -> _Room:
+        """For tokens (R * n, width)."""
+        width = x.shape[1]
         count = min(len(x), TOKENS_AT_ONCE)
         normal, inner = x.new_empty(count, width), x.new_empty(count, 4 * width)
         qkv, gathered = x.new_empty(len(x), 3 * width), x.new_empty(len(x), width)
         parts = []
-        for some, *others in zip(*(torch.split(each, count) for each in (x, qkv, gathered)), strict=True):
-            n = len(some)
-            parts.append(_Part(some, some.numpy(), normal[:n], normal[:n].numpy(), inner[:n], *others))
+        for some in zip(torch.split(qkv, count), torch.split(gathered, count), strict=True):
+            here = normal[: len(some[0])], inner[: len(some[0])]
+            parts.append(_Part(here[0], here[0].numpy(), here[1], here[1].numpy(), *some))
         heads_of = qkv.numpy().reshape(-1, tokens, 3, heads, width // heads)
-        return cls(x, heads_of, gathered.numpy().reshape(-1, tokens, heads, width // heads), parts)
+        return cls(heads_of, gathered.numpy().reshape(-1, tokens, heads, width // heads), parts)
+
+    def over(self, x: Tensor) -> list[tuple[Tensor, Any, _Part]]:
+        """A few tokens of x (R * n, width) at a time, the memory of these, and room for them."""
+        some = torch.split(x, TOKENS_AT_ONCE)
+        return [(each, each.numpy(), part) for each, part in zip(some, self.parts, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -205,7 +239,7 @@ class _Run:
             return replace(segment, open=False), stored[self.reads]
         own = self._stored == len(self.reads)
         parts = [(segment, stored[self.reads] if own else stored) for segment, stored in self.parts]
-        joined = Segment.joined(parts, room if own else 0)
+        joined = MappedSegment.joined(parts, room if own else 0)
         return replace(joined, open=own), torch.arange(len(self.reads)) if own else self.reads
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 
@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 class Segment:
     """Keys and values of consecutive tokens, in S stored rows; how rows read them is the state's to know."""
 
+    axis: ClassVar = 3
+    """Where the tokens are; the first ``filled`` of them are filled."""
+
     pairs: tuple[Tensor, ...]
-    """A layer each: keys and values (2, S, heads, capacity, size), of which the first ``filled`` tokens are filled."""
+    """A layer each: keys and values (2, S, heads, capacity, size), or with the axes in another order."""
+
+    arrays: tuple[Any, ...] = ()
+    """The memory of the pairs, where loops are to read it."""
 
     filled: int = 0
     """Tokens stored."""
@@ -33,22 +39,28 @@ class Segment:
     """Whether the state may store more: every row has the stored row of its number. Other states may read the same."""
 
     @classmethod
-    def empty(cls, like: Tensor, stored: int, capacity: int, layers: int) -> Segment:
+    def empty(cls, like: Tensor, stored: int, capacity: int, layers: int) -> Self:
         """Room for tokens in so many rows; ``like`` (heads, size) is as one token's keys of one of them."""
-        heads, size = like.shape
-        return cls(pairs=tuple(like.new_empty(2, stored, heads, capacity, size) for _ in range(layers)))
+        shape = [2, stored, *like.shape]
+        shape.insert(cls.axis, capacity)
+        return cls.of(tuple(like.new_empty(shape) for _ in range(layers)))
 
     @classmethod
-    def joined(cls, parts: Sequence[tuple[Segment, Tensor]], room: int) -> Segment:
+    def of(cls, pairs: tuple[Tensor, ...]) -> Self:
+        """With nothing stored yet."""
+        return cls(pairs=pairs)
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[Segment, Tensor]], room: int) -> Self:
         """Copies of stored rows (S,) of segments, the first was read first, with room for more tokens."""
         filled, (first, read) = sum(part.filled for part, _ in parts), parts[0]
-        new = cls.empty(first.pairs[0][0, 0, :, 0], len(read), filled + room, len(first.pairs))
+        new = cls.empty(first.pairs[0].select(cls.axis, 0)[0, 0], len(read), filled + room, len(first.pairs))
         start = 0
         for part, rows in parts:
-            there, here = slice(start, start + part.filled), slice(part.filled)
             for to, of in zip(new.pairs, part.pairs, strict=True):
-                torch.index_select(of[..., here, :], 1, rows, out=to[..., there, :])
-            start = there.stop
+                there, here = to.narrow(cls.axis, start, part.filled), of.narrow(cls.axis, 0, part.filled)
+                torch.index_select(here, 1, rows, out=there)
+            start += part.filled
         return replace(new, filled=filled)
 
     @property
@@ -59,12 +71,15 @@ class Segment:
     @property
     def capacity(self) -> int:
         """Tokens that fit."""
-        return self.pairs[0].shape[3]
+        return self.pairs[0].shape[self.axis]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GPTState(State):
     """Keys and values of the visible tokens read so far; value tokens are queries only and leave none."""
+
+    kind: ClassVar[type[Segment]] = Segment
+    """Of its segments."""
 
     capacity: int
     """Visible tokens there is room for."""
@@ -112,7 +127,7 @@ class GPTState(State):
             return replace(self, segments=(*self.segments[:-1], replace(last, filled=last.filled + tokens)))
         like = self.layers[0].proj.bias.view(self.heads, -1)
         room = min(left, tokens + coming) if self.segments else left
-        segment = Segment.empty(like, self.groups * self.rows, room, len(self.layers))
+        segment = self.kind.empty(like, self.groups * self.rows, room, len(self.layers))
         return self.begun(replace(segment, filled=tokens))
 
     def fits(self, tokens: int) -> bool:

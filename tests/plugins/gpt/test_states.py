@@ -14,8 +14,8 @@ from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 from ttf.interfaces.model import SequenceModel
 from ttf.layout import Layout
 from ttf.testing import check_sequence_model
-from ttf_plugins.gpt import GPTConfig, gpt, lanes, mapped
-from ttf_plugins.gpt.kernels import LANES_ARE, SEGMENTS, attended
+from ttf_plugins.gpt import GPTConfig, functions, gpt, lanes, mapped, products
+from ttf_plugins.gpt.kernels import BUILT_ON, SEGMENTS, activated, attended
 from ttf_plugins.gpt.mapped import MappedState
 from ttf_plugins.gpt.tiled import TiledState
 
@@ -169,7 +169,7 @@ def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> Non
         room = [int(n) + 3 for n in filled]
         generator = torch.Generator().manual_seed(seed)
         segments = [
-            torch.randn(2, s, heads, n, size, dtype=dtype, generator=generator) for s, n in zip(held, room, strict=True)
+            torch.randn(2, s, n, heads, size, dtype=dtype, generator=generator) for s, n in zip(held, room, strict=True)
         ]
         qkv = torch.randn(rows, tokens, 3, heads, size, dtype=dtype, generator=generator)
         bias = torch.randn(3, heads, size, dtype=dtype, generator=generator)
@@ -182,7 +182,7 @@ def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> Non
         q, k, v = (qkv + bias).permute(2, 0, 3, 1, 4)
         k, v = k[:, :, kept], v[:, :, kept]
         parts = list(zip(segments, reads, filled.tolist(), strict=True))
-        ks, vs = (torch.cat([pairs[one, each][:, :, :n] for pairs, each, n in parts], 2) for one in (0, 1))
+        ks, vs = (torch.cat([pairs[one, each][:, :n] for pairs, each, n in parts], 1).transpose(1, 2) for one in (0, 1))
         assert ks[:, :, visible - new :].equal(k)
         assert vs[:, :, visible - new :].equal(v)
         mask = torch.arange(visible) < torch.from_numpy(seen).unsqueeze(1)
@@ -193,7 +193,7 @@ def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> Non
 def gathered(keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """What a query of 1 gathers (1,) of keys (n,) and values (n,), the last of which are new."""
     qkv = torch.stack([torch.ones_like(keys[0]), keys[-1], values[-1]]).view(1, 1, 3, 1, 1).numpy()
-    stored_before = torch.stack([keys, values]).view(2, 1, 1, -1, 1)
+    stored_before = torch.stack([keys, values]).view(2, 1, -1, 1, 1)
     segments = [each.numpy() for each in (*[torch.zeros_like(stored_before)] * 2, stored_before, stored_before.clone())]
     none, filled = np.zeros(1, dtype=np.int64), np.array([0, 0, len(keys) - 1, 1])
     out, reads = np.empty((1, 1, 1, 1), qkv.dtype), np.zeros((SEGMENTS, 1), dtype=np.int64)
@@ -217,10 +217,28 @@ def test_a_key_that_is_not_a_number_is_not_hidden(dtype: torch.dtype, place: int
     assert gathered(keys, torch.ones(5, dtype=dtype)).isnan().all()
 
 
-def test_loops_are_compiled_again_where_lanes_have_changed() -> None:
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_gelu_is_as_precise_as_its_numbers(dtype: torch.dtype) -> None:
+    x = torch.linspace(-20, 20, 100_000, dtype=dtype).view(-1, 50)  # not a whole number of lanes
+    bias = torch.linspace(-1, 1, 50, dtype=dtype)
+    summed, made = x + bias, x.clone()
+    activated(made.numpy(), bias.numpy())
+    error = (made.double() - F.gelu(summed.double())).abs()
+    assert (error <= 2 * torch.finfo(dtype).eps * summed.abs().clamp(min=1e-3)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_gelu_of_what_is_huge_or_not_a_number(dtype: torch.dtype) -> None:
+    x = torch.tensor([[1e30, -1e30, torch.inf, torch.nan]], dtype=dtype).repeat(1, 5)
+    activated(x.numpy(), np.zeros(20, x.numpy().dtype))
+    expected = torch.tensor([1e30, 0.0, torch.inf, torch.nan], dtype=dtype).repeat(5)
+    torch.testing.assert_close(x[0], expected, rtol=torch.finfo(dtype).eps, atol=0, equal_nan=True)
+
+
+def test_loops_are_compiled_again_where_what_they_are_built_on_has_changed() -> None:
     """What is wanted is written where it isn't so."""
-    source = Path(lanes.__file__).read_bytes()
-    assert sha256(source).hexdigest()[:16] == LANES_ARE
+    source = b"".join(Path(str(module.__file__)).read_bytes() for module in (functions, lanes, products))
+    assert sha256(source).hexdigest()[:16] == BUILT_ON
 
 
 @torch.no_grad()
@@ -234,6 +252,33 @@ def test_rows_that_go_on_from_one_store_its_keys_once() -> None:
     )  # nothing is copied
     again = read(model, apart, 1).select(torch.tensor([[5, 4, 3, 2, 1, 0]]))
     assert stored(again) == [(1, 2), (6, 3)]  # as few are copied in vain
+
+
+@torch.no_grad()
+def test_memory_to_work_in_is_used_again_and_never_twice_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny()
+    begun = read(model, started(model), 2)
+    assert isinstance(begun, MappedState)
+    one, tokens = begun.repeat(3), torch.arange(3).unsqueeze(1)
+    logits, first = model.step(tokens, one)
+    (room,) = (room for rows, room in begun.rooms.items() if rows == 3)
+    assert model.step(tokens, one)[0].equal(logits)  # though it is used again
+    assert begun.rooms[3] is room
+    taken: list[object] = []
+
+    def meanwhile(*given: object) -> None:
+        monkeypatch.setattr(mapped, "attended", attended)
+        taken.append(begun.rooms.get(3))
+        assert model.step(tokens, one)[0].equal(logits)
+        attended(*given)  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(mapped, "attended", meanwhile)
+    assert model.step(tokens, one)[0].equal(logits)  # though another step was taken at the same time
+    assert taken == [None]
+    assert isinstance(first, MappedState)
+    for copies in (2, 3, 4, 5):
+        model.step(torch.zeros(copies, 1, dtype=torch.int64), begun.repeat(copies))
+    assert list(begun.rooms) == [4, 5]  # it doesn't grow with the numbers of rows there ever were
 
 
 @torch.no_grad()

@@ -1,0 +1,132 @@
+"""Products of queries and keys, their softmax, and sums of values: the innermost loops of attention.
+
+Keys (n, heads, size) and values of a stored row are read in the order in which they lie, four tokens at a time, as
+memory is what these loops wait for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ttf_plugins.gpt.functions import exponential
+from ttf_plugins.gpt.lanes import LANES, compiled, larger, load, spread, store, total, totals
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[Any]
+    """Of the model's type: float32 or float64."""
+
+
+@compiled
+def score(q: Numbers, keys: Numbers, scores: Numbers, lane: int) -> None:
+    """Write products of a query (heads, size) and keys (n, heads, size) to a lane of scores (heads, n, LANES)."""
+    n, heads, size = keys.shape
+    whole = size - size % LANES
+    for t in range(0, n - n % 4, 4):
+        for h in range(heads):
+            k0, k1, k2, k3 = keys[t, h], keys[t + 1, h], keys[t + 2, h], keys[t + 3, h]
+            s0 = s1 = s2 = s3 = spread(q.dtype.type(0))
+            for d in range(0, whole, LANES):
+                x = load(q[h], d)
+                s0 = load(k0, d) * x + s0
+                s1 = load(k1, d) * x + s1
+                s2 = load(k2, d) * x + s2
+                s3 = load(k3, d) * x + s3
+            one = scores[h]
+            one[t, lane], one[t + 1, lane], one[t + 2, lane], one[t + 3, lane] = totals(s0, s1, s2, s3)
+    for t in range(n - n % 4, n):
+        for h in range(heads):
+            s0 = spread(q.dtype.type(0))
+            for d in range(0, whole, LANES):
+                s0 = load(keys[t, h], d) * load(q[h], d) + s0
+            scores[h, t, lane] = total(s0)
+    for d in range(whole, size):
+        for t in range(n):
+            for h in range(heads):
+                scores[h, t, lane] += q[h, d] * keys[t, h, d]
+
+
+@compiled
+def add_sum(weights: Numbers, lane: int, values: Numbers, out: Numbers) -> None:
+    """Add values (n, heads, size) with a lane of weights (heads, n, LANES) to out (heads, size)."""
+    n, heads, size = values.shape
+    whole = size - size % LANES
+    for t in range(0, n - n % 4, 4):
+        for h in range(heads):
+            w, sums = weights[h], out[h]
+            w0, w1, w2, w3 = spread(w[t, lane]), spread(w[t + 1, lane]), spread(w[t + 2, lane]), spread(w[t + 3, lane])
+            v0, v1, v2, v3 = values[t, h], values[t + 1, h], values[t + 2, h], values[t + 3, h]
+            for d in range(0, whole, LANES):
+                older = w0 * load(v0, d) + (w1 * load(v1, d) + load(sums, d))
+                store(sums, d, w2 * load(v2, d) + (w3 * load(v3, d) + older))
+    for t in range(n - n % 4, n):
+        for h in range(heads):
+            w0 = spread(weights[h, t, lane])
+            for d in range(0, whole, LANES):
+                store(out[h], d, w0 * load(values[t, h], d) + load(out[h], d))
+    for d in range(whole, size):
+        for t in range(n):
+            for h in range(heads):
+                out[h, d] += weights[h, t, lane] * values[t, h, d]
+
+
+@compiled
+def score_lanes(q: Numbers, keys: Numbers, scores: Numbers) -> None:
+    """Write products (heads, n, LANES) of queries (heads, size, LANES) and keys (n, heads, size) that all see."""
+    n, heads, size = keys.shape
+    for t in range(0, n - n % 4, 4):
+        for h in range(heads):
+            k0, k1, k2, k3 = keys[t, h], keys[t + 1, h], keys[t + 2, h], keys[t + 3, h]
+            s0 = s1 = s2 = s3 = spread(q.dtype.type(0))
+            for d in range(size):
+                x = load(q[h, d], 0)
+                s0 = spread(k0[d]) * x + s0
+                s1 = spread(k1[d]) * x + s1
+                s2 = spread(k2[d]) * x + s2
+                s3 = spread(k3[d]) * x + s3
+            store(scores[h, t], 0, s0)
+            store(scores[h, t + 1], 0, s1)
+            store(scores[h, t + 2], 0, s2)
+            store(scores[h, t + 3], 0, s3)
+    for t in range(n - n % 4, n):
+        for h in range(heads):
+            s0 = spread(q.dtype.type(0))
+            for d in range(size):
+                s0 = spread(keys[t, h, d]) * load(q[h, d], 0) + s0
+            store(scores[h, t], 0, s0)
+
+
+@compiled
+def add_sum_lanes(weights: Numbers, values: Numbers, out: Numbers) -> None:
+    """Add values (n, heads, size) that all see, with weights (heads, n, LANES), to out (heads, size, LANES)."""
+    n, heads, size = values.shape
+    for t in range(0, n - n % 4, 4):
+        for h in range(heads):
+            w = weights[h]
+            w0, w1, w2, w3 = load(w[t], 0), load(w[t + 1], 0), load(w[t + 2], 0), load(w[t + 3], 0)
+            v0, v1, v2, v3 = values[t, h], values[t + 1, h], values[t + 2, h], values[t + 3, h]
+            for d in range(size):
+                older = spread(v0[d]) * w0 + (spread(v1[d]) * w1 + load(out[h, d], 0))
+                store(out[h, d], 0, spread(v2[d]) * w2 + (spread(v3[d]) * w3 + older))
+    for t in range(n - n % 4, n):
+        for h in range(heads):
+            w0 = load(weights[h, t], 0)
+            for d in range(size):
+                store(out[h, d], 0, spread(values[t, h, d]) * w0 + load(out[h, d], 0))
+
+
+@compiled
+def softmax(scores: Numbers) -> None:
+    """Replace scores (n, LANES) by their softmax over n."""
+    highest = load(scores[0], 0)
+    for t in range(1, len(scores)):
+        highest = larger(highest, load(scores[t], 0))
+    sums = spread(scores.dtype.type(0))
+    for t in range(len(scores)):
+        each = exponential(load(scores[t], 0) - highest)
+        sums = sums + each
+        store(scores[t], 0, each)
+    share = spread(scores.dtype.type(1)) / sums
+    for t in range(len(scores)):
+        store(scores[t], 0, load(scores[t], 0) * share)
