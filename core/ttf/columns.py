@@ -176,4 +176,6 @@ class ColumnModel(SequenceModel):
             raise ValueError(message)
         slots = self.slots[start:end]
         embedded = F.embedding(column_rows(tokens, slots, self.layout, self.bins), table)
-        return embedded if values else embedded * (slots != self.layout.value).unsqueeze(-1)
+        if values or self.layout.value not in self.layout.slots(len(slots), start):
+            return embedded
+        return embedded * (slots != self.layout.value).unsqueeze(-1)

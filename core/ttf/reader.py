@@ -72,12 +72,12 @@ class Grammar:
             forbidden[:, : discretizer.bins] = ~discretizer.live.cpu()
             forbidden[1:, discretizer.stop] = True
         device = discretizer.live.device
-        self._forbidden = [row.to(device) if row.any() else None for row in forbidden]  # (V,) each
+        self._forbidden = [row.nonzero()[:, 0].to(device) if row.any() else None for row in forbidden]  # tokens
 
     def masked(self, logits: Tensor, column: int) -> Tensor:
         """Logits (..., V) without the tokens that cannot stand in a column."""
         forbidden = self._forbidden[column]
-        return logits if forbidden is None else logits.masked_fill(forbidden, -torch.inf)
+        return logits if forbidden is None else logits.index_fill(-1, forbidden, -torch.inf)
 
     def ended(self, before: Tensor, tokens: Tensor, column: int) -> Tensor:
         """Which rows (R,) have reached the end of the episode, with what is now written into a column."""

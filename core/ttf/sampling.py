@@ -57,11 +57,19 @@ def filter_reference_cdf(logits: Tensor, threshold: float) -> Tensor:
     the last removed one, be it all of them.
     """
     probabilities = logits.softmax(-1)
-    ascending = probabilities.sort(-1).values
-    count = (ascending.cumsum(-1) < threshold).sum(-1, keepdim=True)
-    largest = ascending.gather(-1, (count - 1).clamp(min=0))
-    removed = (probabilities <= largest) & (count > 0)
-    return logits.where(~removed, logits.clamp(max=REMOVED))  # what was impossible before stays so
+    ascending = ordered(probabilities)
+    count = torch.searchsorted(ascending.cumsum(-1), torch.full_like(ascending[..., :1], threshold))
+    largest = ascending.gather(-1, (count - 1).clamp(min=0)).masked_fill_(count == 0, -1.0)  # of those removed
+    return torch.where(probabilities <= largest, logits.clamp(max=REMOVED), logits)  # what was impossible stays so
+
+
+def ordered(numbers: Tensor) -> Tensor:
+    """Numbers (..., V) in ascending order; on a processor as NumPy sorts them, ten times faster where V is small."""
+    if numbers.device.type != "cpu" or numbers.dtype.itemsize < 4:
+        return numbers.sort(-1).values
+    copied = numbers.detach().clone(memory_format=torch.contiguous_format)
+    copied.numpy().sort(-1)
+    return copied
 
 
 def filter_top_k(logits: Tensor, top_k: int) -> Tensor:
@@ -81,7 +89,6 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     """
     cumulative = probabilities.cumsum(-1)
     tokens = torch.searchsorted(cumulative, uniforms.unsqueeze(-1).contiguous(), right=True).squeeze(-1)
-    # Rounding can leave the last cumulative probability below the uniform number.
-    positions = torch.arange(probabilities.shape[-1], device=probabilities.device)
-    last = torch.where(probabilities > 0, positions, 0).amax(-1)
+    # Rounding can leave the last cumulative probability below the uniform number: the first token that reaches it then.
+    last = torch.searchsorted(cumulative, cumulative[..., -1:].contiguous()).squeeze(-1)
     return torch.minimum(tokens, last)
