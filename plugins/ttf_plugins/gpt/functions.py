@@ -94,6 +94,9 @@ def _exponential(x: Any) -> Any:
     return (lambda x: _float32_exponential(x)) if x.dtype == types.float32 else (lambda x: _exp(x))  # noqa: PLW0108
 
 
+_DENSITY = 1 / math.sqrt(2 * math.pi)
+"""Of a normal distribution, where it is highest."""
+
 _REACH = 5.3
 """Numbers whose GELU is theirs, and that of its negative zero, to the precision of float32."""
 
@@ -108,13 +111,24 @@ _erf_of_square = _polynomial(chebyshev.cheb2poly(chebyshev.chebinterpolate(_erf_
 
 
 @extending.register_jitable
+def _float32_half_erf(x: Any) -> Any:
+    """Halves of erf(x / sqrt(2))."""
+    near = larger(smaller(x, spread(np.float32(_REACH))), spread(np.float32(-_REACH)))
+    share = _erf_of_square(near * near * spread(np.float32(2 / _REACH**2)) - spread(np.float32(1)))
+    return near * share * spread(np.float32(0.5))
+
+
+@extending.register_jitable
 def _float32_gelu(x: Any) -> Any:
     """The GELU of float32 numbers; its error is at most 2e-7 times the number, of which PyTorch's is twice."""
-    least = spread(np.float32(-_REACH))
-    near = larger(smaller(x, spread(np.float32(_REACH))), least)
-    erf = near * _erf_of_square(near * near * spread(np.float32(2 / _REACH**2)) - spread(np.float32(1)))
-    half = x * spread(np.float32(0.5))
-    return where_larger(x, least, half * erf + half)
+    return where_larger(x, spread(np.float32(-_REACH)), x * (_float32_half_erf(x) + spread(np.float32(0.5))))
+
+
+@extending.register_jitable
+def _float32_gelu_and_slope(x: Any) -> Any:
+    least, chance = spread(np.float32(-_REACH)), _float32_half_erf(x) + spread(np.float32(0.5))
+    density = _float32_exponential(x * x * spread(np.float32(-0.5))) * spread(np.float32(_DENSITY))
+    return where_larger(x, least, x * chance), where_larger(x, least, chance + x * density)
 
 
 @intrinsic
@@ -135,8 +149,13 @@ def _erf(_: Any, lanes: Any) -> Any:
 
 @extending.register_jitable
 def _float64_gelu(x: Any) -> Any:
-    half = x * spread(0.5)
-    return half * _erf(x * spread(math.sqrt(0.5))) + half
+    return x * (_erf(x * spread(math.sqrt(0.5))) * spread(0.5) + spread(0.5))
+
+
+@extending.register_jitable
+def _float64_gelu_and_slope(x: Any) -> Any:
+    chance = _erf(x * spread(math.sqrt(0.5))) * spread(0.5) + spread(0.5)
+    return x * chance, chance + x * _exp(x * x * spread(-0.5)) * spread(_DENSITY)
 
 
 def gelu(x: Any) -> Any:
@@ -147,3 +166,15 @@ def gelu(x: Any) -> Any:
 @extending.overload(gelu, strict=False)
 def _gelu(x: Any) -> Any:
     return (lambda x: _float32_gelu(x)) if x.dtype == types.float32 else (lambda x: _float64_gelu(x))  # noqa: PLW0108
+
+
+def gelu_and_slope(x: Any) -> Any:
+    """The GELU of lanes of numbers, and its derivative."""
+    raise NotImplementedError
+
+
+@extending.overload(gelu_and_slope, strict=False)
+def _gelu_and_slope(x: Any) -> Any:
+    if x.dtype == types.float32:
+        return lambda x: _float32_gelu_and_slope(x)  # noqa: PLW0108
+    return lambda x: _float64_gelu_and_slope(x)  # noqa: PLW0108

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from ttf.columns import ColumnModel, GoalEmbedding
 from ttf.interfaces.model import linear_weights
 from ttf_plugins.gpt.decoding import Layer
+from ttf_plugins.gpt.loops import attended, perceptron
 from ttf_plugins.gpt.state import GPTState
 from ttf_plugins.gpt.tiled import TiledState
-from ttf_plugins.gpt.training import Dropout, attend
+from ttf_plugins.gpt.training import Dropout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,9 +40,9 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """What the tokens x (B, n, width) of whole sequences gather from those they see, by a mask (n, n) bool."""
         batch, length, width = x.shape
-        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, heads, n, size)
-        attended = attend(q, k, v, mask, self.dropout if self.training else 0.0)
-        out: Tensor = self.proj(attended.transpose(1, 2).reshape(batch, -1, width))
+        qkv = self.qkv(x).view(batch, length, 3, self.heads, -1)
+        gathered = attended(qkv, mask, self.dropout if self.training else 0.0)
+        out: Tensor = self.proj(gathered.reshape(batch, length, width))
         return self.residual_dropout(out)  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
     def weights(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -71,7 +72,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """The residual stream x (B, n, width) after this block; ``mask`` (n, n) says which tokens each token sees."""
         x = x + self.attn(self.ln1(x), mask)
-        return x + self.mlp(self.ln2(x))  # type: ignore[no-any-return]  # nn.Module calls are untyped
+        up, _, down, drop = self.mlp
+        return x + drop(perceptron(self.ln2(x), up, down))  # type: ignore[no-any-return, arg-type]  # these are linear
 
 
 class GPT(ColumnModel):

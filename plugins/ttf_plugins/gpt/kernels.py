@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ttf_plugins.gpt.functions import gelu
+from ttf_plugins.gpt.functions import gelu, gelu_and_slope
 from ttf_plugins.gpt.lanes import LANES, compiled, load, store
 from ttf_plugins.gpt.products import add_sum, add_sum_lanes, score, score_lanes, softmax
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
 
-BUILT_ON = "b7baf66a0f998690"
+BUILT_ON = "299117cf28ad21bc"
 """The checksum of functions.py, lanes.py and products.py; Numba keeps machine code until this file changes."""
 
 SEGMENTS = 4
@@ -52,16 +52,36 @@ def normalised(x: Numbers, added: Numbers, weight: Numbers, bias: Numbers, eps: 
 
 
 @compiled
-def activated(x: Numbers, bias: Numbers) -> None:
-    """Replace rows x (R, width) by the GELU of their sum with a vector (width,)."""
+def activated(x: Numbers, bias: Numbers, out: Numbers) -> None:
+    """Write the GELU (R, width) of sums of rows of x (R, width) and a vector (width,)."""
     rows, width = x.shape
     whole = width - width % LANES
     for r in range(rows):
         for d in range(0, whole, LANES):
-            store(x[r], d, gelu(load(x[r], d) + load(bias, d)))
+            store(out[r], d, gelu(load(x[r], d) + load(bias, d)))
         for d in range(whole, width):
             each = x[r, d] + bias[d]
-            x[r, d] = each * (1 + math.erf(each * math.sqrt(0.5))) / 2
+            out[r, d] = each * (1 + math.erf(each * math.sqrt(0.5))) / 2
+
+
+@compiled
+def activated_again(x: Numbers, bias: Numbers, changes: Numbers, sums: Numbers, out: Numbers) -> None:
+    """As :func:`activated`; replace gradients of what it writes (R, width) by those of x, and add them up (width,)."""
+    rows, width = x.shape
+    whole = width - width % LANES
+    for r in range(rows):
+        for d in range(0, whole, LANES):
+            value, slope = gelu_and_slope(load(x[r], d) + load(bias, d))
+            change = load(changes[r], d) * slope
+            store(out[r], d, value)
+            store(changes[r], d, change)
+            store(sums, d, load(sums, d) + change)
+        for d in range(whole, width):
+            each = x[r, d] + bias[d]
+            chance = (1 + math.erf(each * math.sqrt(0.5))) / 2
+            out[r, d] = each * chance
+            changes[r, d] *= chance + each * math.exp(-each * each / 2) / math.sqrt(2 * math.pi)
+            sums[d] += changes[r, d]
 
 
 @compiled
@@ -205,4 +225,5 @@ def compile_all() -> None:
     attended(numbers, numbers[0, 0], none, segments, row, none, filled, none + 1, numbers[:, :, 0])
     row_of_one = numbers[0, 0, 0, 0]
     normalised(numbers[0, 0, 0], row_of_one, row_of_one, row_of_one, 1.0, numbers[0, 0, 0])
-    activated(numbers[0, 0, 0], row_of_one)
+    activated(numbers[0, 0, 0], row_of_one, numbers[0, 0, 0])
+    activated_again(numbers[0, 0, 0], row_of_one, numbers[0, 0, 0], row_of_one, numbers[0, 0, 0])

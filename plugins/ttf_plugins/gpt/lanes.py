@@ -30,7 +30,9 @@ def compiled(loops: Loops) -> Loops:
 
     Sums may be taken in any order, as those of matrix products are.
     """
-    made: Any = njit(cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")  # its types are partial
+    made: Any = njit(
+        cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy"
+    )  # its types are partial
     return cast("Loops", made(loops))
 
 
@@ -98,19 +100,26 @@ def spread(_: Any, number: Any) -> Any:
     return Lanes(number)(number), code
 
 
-@intrinsic
-def total(_: Any, lanes: Any) -> Any:
-    """The sum of all lanes: halves are added until one is left."""
+def _of_all(instructions: Callable[[Any, Any, Any], Any]) -> Any:
+    """What makes a number of all lanes: halves are put together until one is left."""
 
-    def code(_: Any, builder: Any, __: Any, given: Any) -> Any:
-        left, count = given[0], LANES
-        while count > 1:
-            none, count = ir.Constant(left.type, ir.Undefined), count // 2
-            halves = _places(*range(count)), _places(*range(count, 2 * count))
-            left = builder.fadd(*(builder.shuffle_vector(left, none, half) for half in halves))
-        return builder.extract_element(left, ir.IntType(32)(0))
+    @intrinsic
+    def made(_: Any, lanes: Any) -> Any:
+        def code(_: Any, builder: Any, __: Any, given: Any) -> Any:
+            left, count = given[0], LANES
+            while count > 1:
+                none, count = ir.Constant(left.type, ir.Undefined), count // 2
+                halves = _places(*range(count)), _places(*range(count, 2 * count))
+                left = instructions(builder, *(builder.shuffle_vector(left, none, half) for half in halves))
+            return builder.extract_element(left, ir.IntType(32)(0))
 
-    return lanes.dtype(lanes), code
+        return lanes.dtype(lanes), code
+
+    return made
+
+
+total = _of_all(lambda builder, a, b: builder.fadd(a, b))
+"""The sum of all lanes."""
 
 
 @intrinsic
@@ -153,6 +162,9 @@ def _larger(builder: Any, a: Any, b: Any) -> Any:
 
 larger = _of_two(_larger)
 """The larger of two, in every lane; what is not a number is larger than any."""
+
+largest = _of_all(_larger)
+"""The largest of all lanes; what is not a number is larger than any."""
 
 smaller = _of_two(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
 """The smaller of two, in every lane; the second where one is not a number."""

@@ -138,7 +138,7 @@ class MappedState(GPTState):
                 some.addmm_(part.gathered, layer.proj.weight)
                 normalised(array, arrays.proj, *arrays.ln2, part.normal_array)
                 torch.mm(part.normal, layer.up.weight, out=part.inner)
-                activated(part.inner_array, arrays.up)
+                activated(part.inner_array, arrays.up, part.inner_array)
                 some.addmm_(part.inner, layer.down.weight)
             pending = arrays.down
         self._keep(room)

@@ -1,0 +1,250 @@
+"""Attention of whole sequences, and its gradients, on a processor: loops for which Numba makes machine code.
+
+A query sees the first few of the tokens that leave keys; what none of a few neighbours sees is left out. Weights are
+not kept, but made again for the gradients (Dao et al. 2022).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ttf_plugins.gpt.functions import exponential
+from ttf_plugins.gpt.lanes import LANES, compiled, larger, largest, load, spread, store, total, where_larger
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[Any]
+    """Of the model's type: float32 or float64. Rows of those that are worked with are filled up to whole lanes."""
+
+    Indices = NDArray[np.int64]
+
+BUILT_ON = "299117cf28ad21bc"
+"""As in kernels.py."""
+
+TOGETHER = 8
+"""Queries that are taken at once."""
+
+
+@compiled
+def _whole(numbers: int) -> int:
+    """So many numbers, and what they lack to whole lanes."""
+    return (numbers + LANES - 1) // LANES * LANES
+
+
+@compiled
+def _copy(numbers: Numbers, scale: float, out: Numbers) -> None:
+    """Copy numbers (size,), scaled, to the first of out."""
+    size = len(numbers)
+    whole, factor = size - size % LANES, numbers.dtype.type(scale)
+    for d in range(0, whole, LANES):
+        store(out, d, load(numbers, d) * spread(factor))
+    for d in range(whole, size):
+        out[d] = numbers[d] * factor
+
+
+@compiled
+def _pack(rows: Numbers, which: int, h: int, kept: Indices, out: Numbers) -> None:
+    """Copy those kept (m,) of rows (n, 3, heads, size) to out (blocks, m, LANES), in blocks of their columns."""
+    size = rows.shape[3]
+    for t in range(len(kept)):
+        for d in range(0, size, LANES):
+            _copy(rows[kept[t], which, h, d : d + LANES], 1.0, out[d // LANES, t])
+
+
+@compiled
+def _pack_crossed(rows: Numbers, which: int, h: int, kept: Indices, out: Numbers) -> None:
+    """Copy those kept (m,) of rows (n, 3, heads, size), as columns, to out (blocks, size, LANES)."""
+    for first in range(0, len(kept), LANES):
+        block = out[first // LANES]
+        for t in range(min(LANES, len(kept) - first)):
+            row = rows[kept[first + t], which, h]
+            for d in range(len(row)):
+                block[d, t] = row[d]
+
+
+@compiled
+def _multiply(a: Numbers, b: Numbers, terms: int, columns: int, out: Numbers) -> None:
+    """Write columns of products of a (TOGETHER, terms) and b, given in blocks of columns (blocks, terms, LANES)."""
+    for c in range(0, columns, LANES):
+        block = b[c // LANES]
+        s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = spread(a.dtype.type(0))
+        for t in range(terms):
+            x = load(block[t], 0)
+            s0 = spread(a[0, t]) * x + s0
+            s1 = spread(a[1, t]) * x + s1
+            s2 = spread(a[2, t]) * x + s2
+            s3 = spread(a[3, t]) * x + s3
+            s4 = spread(a[4, t]) * x + s4
+            s5 = spread(a[5, t]) * x + s5
+            s6 = spread(a[6, t]) * x + s6
+            s7 = spread(a[7, t]) * x + s7
+        store(out[0], c, s0)
+        store(out[1], c, s1)
+        store(out[2], c, s2)
+        store(out[3], c, s3)
+        store(out[4], c, s4)
+        store(out[5], c, s5)
+        store(out[6], c, s6)
+        store(out[7], c, s7)
+
+
+@compiled
+def _add_outer(a: Numbers, b: Numbers, terms: int, out: Numbers) -> None:
+    """Add products of a (TOGETHER, terms), as columns, and b (TOGETHER, size) to out (blocks, terms, LANES)."""
+    for c in range(0, b.shape[1], LANES):
+        block = out[c // LANES]
+        b0, b1, b2, b3 = load(b[0], c), load(b[1], c), load(b[2], c), load(b[3], c)
+        b4, b5, b6, b7 = load(b[4], c), load(b[5], c), load(b[6], c), load(b[7], c)
+        for t in range(terms):
+            left = spread(a[0, t]) * b0 + (spread(a[1, t]) * b1 + (spread(a[2, t]) * b2 + spread(a[3, t]) * b3))
+            right = spread(a[4, t]) * b4 + (spread(a[5, t]) * b5 + (spread(a[6, t]) * b6 + spread(a[7, t]) * b7))
+            store(block[t], 0, load(block[t], 0) + (left + right))
+
+
+@compiled
+def _hide(scores: Numbers, seen: int, hiding: Numbers) -> None:
+    """Replace scores (whole,) but the first few, given LANES zeros and then LANES times -inf."""
+    least = spread(scores.dtype.type(-1))
+    for c in range(seen - seen % LANES, len(scores), LANES):
+        shown = load(hiding, LANES - max(0, seen - c))
+        store(scores, c, where_larger(shown, least, load(scores, c)) + shown)
+
+
+@compiled
+def _softmax(scores: Numbers, tops: Numbers) -> None:
+    """Replace scores (whole,) by their softmax; write their highest, and the inverse of the sum of their exponentials.
+
+    These are over the highest.
+    """
+    lanes, sums = load(scores, 0), spread(scores.dtype.type(0))
+    for c in range(LANES, len(scores), LANES):
+        lanes = larger(lanes, load(scores, c))
+    tops[0] = largest(lanes)
+    highest = spread(tops[0])
+    for c in range(0, len(scores), LANES):
+        each = exponential(load(scores, c) - highest)
+        sums = sums + each
+        store(scores, c, each)
+    tops[1] = 1 / total(sums)
+    share = spread(tops[1])
+    for c in range(0, len(scores), LANES):
+        store(scores, c, load(scores, c) * share)
+
+
+@compiled
+def _weigh(scores: Numbers, tops: Numbers, gradients: Numbers, mean: float) -> None:
+    """Replace scores (whole,) by their softmax, and gradients of that by those of scores."""
+    highest, share, less = spread(tops[0]), spread(tops[1]), spread(scores.dtype.type(mean))
+    for c in range(0, len(scores), LANES):
+        each = exponential(load(scores, c) - highest) * share
+        store(scores, c, each)
+        store(gradients, c, each * (load(gradients, c) - less))
+
+
+@compiled
+def attention(kept: Indices, seen: Indices, qkv: Numbers, out: Numbers, tops: Numbers) -> None:
+    """Write what queries gather.
+
+    Args:
+        kept: which of the n tokens are keys (m,).
+        seen: how many of those each query (n,) sees, at least one, no fewer than the query before.
+        qkv: queries, keys and values (B, n, 3, heads, size).
+        out: written, (B, n, heads, size).
+        tops: written, (B, heads, n, 2), for the gradients: the highest score, and the inverse of the sum of
+            exponentials over it.
+    """
+    batch, n, _, heads, size = qkv.shape
+    room, tokens, scale = _whole(size), _whole(len(kept)), 1 / math.sqrt(size)
+    q, sums = np.zeros((TOGETHER, room), qkv.dtype), np.zeros((TOGETHER, room), qkv.dtype)
+    keys = np.zeros((tokens // LANES, size, LANES), qkv.dtype)
+    values = np.zeros((room // LANES, tokens, LANES), qkv.dtype)
+    scores, hiding = np.zeros((TOGETHER, tokens), qkv.dtype), np.zeros(2 * LANES, qkv.dtype)
+    hiding[LANES:] = -np.inf
+    for b in range(batch):
+        for h in range(heads):
+            _pack_crossed(qkv[b], 1, h, kept, keys)
+            _pack(qkv[b], 2, h, kept, values)
+            for first in range(0, n, TOGETHER):
+                count = min(TOGETHER, n - first)
+                visible = seen[first + count - 1]
+                for i in range(count):
+                    _copy(qkv[b, first + i, 0, h], scale, q[i])
+                _multiply(q, keys, size, visible, scores)
+                for i in range(count):
+                    _hide(scores[i, : _whole(visible)], seen[first + i], hiding)
+                    _softmax(scores[i, : _whole(visible)], tops[b, h, first + i])
+                _multiply(scores, values, visible, size, sums)
+                for i in range(count):
+                    _copy(sums[i, :size], 1.0, out[b, first + i, h])
+
+
+@compiled
+def attention_gradients(
+    kept: Indices, seen: Indices, qkv: Numbers, out: Numbers, tops: Numbers, gradients: Numbers, made: Numbers
+) -> None:
+    """Write gradients of queries, keys and values.
+
+    Args:
+        kept: as of :func:`attention`.
+        seen: likewise.
+        qkv: likewise.
+        out: what it wrote.
+        tops: what it wrote.
+        gradients: of what it wrote (B, n, heads, size).
+        made: written, (B, n, 3, heads, size).
+    """
+    batch, n, _, heads, size = qkv.shape
+    room, tokens, scale = _whole(size), _whole(len(kept)), 1 / math.sqrt(size)
+    rows, sums = np.zeros((2, 2, room // LANES, tokens, LANES), qkv.dtype)
+    crossed, new = np.zeros((2, tokens // LANES, size, LANES), qkv.dtype), np.zeros((3, TOGETHER, room), qkv.dtype)
+    weights, changes = np.zeros((TOGETHER, tokens), qkv.dtype), np.zeros((TOGETHER, tokens), qkv.dtype)
+    hiding = np.zeros(2 * LANES, qkv.dtype)
+    hiding[LANES:] = -np.inf
+    for b in range(batch):
+        made[b] = 0  # of what leaves no keys
+        for h in range(heads):
+            for one in range(2):
+                _pack(qkv[b], 1 + one, h, kept, rows[one])
+                _pack_crossed(qkv[b], 1 + one, h, kept, crossed[one])
+            sums[:] = 0
+            for first in range(0, n, TOGETHER):
+                count = min(TOGETHER, n - first)
+                visible = seen[first + count - 1]
+                new[:] = 0
+                for i in range(count):
+                    _copy(qkv[b, first + i, 0, h], scale, new[0, i])
+                    _copy(gradients[b, first + i, h], 1.0, new[1, i])
+                _multiply(new[0], crossed[0], size, visible, weights)
+                _multiply(new[1], crossed[1], size, visible, changes)
+                for i in range(count):
+                    mean = qkv.dtype.type(0)
+                    for d in range(size):
+                        mean += new[1, i, d] * out[b, first + i, h, d]
+                    _hide(weights[i, : _whole(visible)], seen[first + i], hiding)
+                    _weigh(weights[i, : _whole(visible)], tops[b, h, first + i], changes[i, : _whole(visible)], mean)
+                _multiply(changes, rows[0], visible, size, new[2])
+                for i in range(count):
+                    _copy(new[2, i, :size], scale, made[b, first + i, 0, h])
+                _add_outer(changes, new[0], visible, sums[0])
+                _add_outer(weights, new[1], visible, sums[1])
+            for t in range(len(kept)):
+                for one in range(2):
+                    for d in range(0, size, LANES):
+                        some = made[b, kept[t], 1 + one, h, d : d + LANES]
+                        _copy(sums[one, d // LANES, t, : len(some)], 1.0, some)
+
+
+def compile_all() -> None:
+    """Have the loops compiled, or found compiled, for float32; those for float64 are when they are called.
+
+    Raises:
+        OSError: the machine code cannot be kept.
+    """
+    one, qkv = np.zeros(1, dtype=np.int64), np.zeros((1, 1, 3, 1, 1), dtype=np.float32)
+    gathered, tops = np.zeros((1, 1, 1, 1), dtype=np.float32), np.zeros((1, 1, 1, 2), dtype=np.float32)
+    attention(one, one + 1, qkv, gathered, tops)
+    attention_gradients(one, one + 1, qkv, gathered, tops, gathered, qkv.copy())
