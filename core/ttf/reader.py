@@ -72,7 +72,7 @@ class Grammar:
             forbidden[:, : discretizer.bins] = ~discretizer.live.cpu()
             forbidden[1:, discretizer.stop] = True
         device = discretizer.live.device
-        self._forbidden = [row.nonzero()[:, 0].to(device) if row.any() else None for row in forbidden]  # tokens
+        self._forbidden = [row.nonzero()[:, 0].to(device) if row.any() else None for row in forbidden]  # (F,)
 
     def masked(self, logits: Tensor, column: int) -> Tensor:
         """Logits (..., V) without the tokens that cannot stand in a column."""

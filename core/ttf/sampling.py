@@ -64,10 +64,13 @@ def filter_reference_cdf(logits: Tensor, threshold: float) -> Tensor:
 
 
 def ordered(numbers: Tensor) -> Tensor:
-    """Numbers (..., V) in ascending order; on a processor as NumPy sorts them, ten times faster where V is small."""
-    if numbers.device.type != "cpu" or numbers.dtype.itemsize < 4:
+    """Numbers (..., V) in ascending order; on a processor as NumPy sorts them, ten times faster where V is small.
+
+    Where more than the numbers is asked for, as gradients, PyTorch sorts.
+    """
+    if numbers.device.type != "cpu" or numbers.dtype.itemsize < 4 or not torch.is_inference_mode_enabled():
         return numbers.sort(-1).values
-    copied = numbers.detach().clone(memory_format=torch.contiguous_format)
+    copied = numbers.clone(memory_format=torch.contiguous_format)
     copied.numpy().sort(-1)
     return copied
 
@@ -91,4 +94,4 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     tokens = torch.searchsorted(cumulative, uniforms.unsqueeze(-1).contiguous(), right=True).squeeze(-1)
     # Rounding can leave the last cumulative probability below the uniform number: the first token that reaches it then.
     last = torch.searchsorted(cumulative, cumulative[..., -1:].contiguous()).squeeze(-1)
-    return torch.minimum(tokens, last)
+    return torch.minimum(tokens, last).clamp(max=probabilities.shape[-1] - 1)  # even if they are no numbers

@@ -16,7 +16,6 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ttf import sampling
 from ttf.interfaces.decoder import Plan
 from ttf.interfaces.discretizer import Discretizer
 from ttf.interfaces.model import SequenceModel, State
@@ -182,9 +181,8 @@ def random_goals(model: SequenceModel, contexts: int, seed: int) -> Tensor:
 
 @contextmanager
 def as_on_a_gpu() -> Iterator[None]:
-    """Keys and values are stored as on a GPU, which must not be waited for, and numbers are put into order there."""
+    """Keys and values are stored as on a GPU, which must not be waited for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling, "ordered", lambda numbers: numbers.sort(-1).values)
         patch.setattr(gpt, "kind_of_state", lambda model: TiledState)  # noqa: ARG005
         yield
 

@@ -71,7 +71,13 @@ def test_a_compiled_training_makes_the_same_weights_to_rounding(tmp_path: Path) 
         made.append(one.model.state_dict())
     assert made[0].keys() == made[1].keys()
     for name, weights in made[0].items():
-        torch.testing.assert_close(made[1][name], weights, rtol=1e-4, atol=1e-6)
+        compiled, plain = (without_bias_of_keys(name, each) for each in (made[1][name], weights))
+        torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-6)
+
+
+def without_bias_of_keys(name: str, weights: Tensor) -> Tensor:
+    """Without what changes nothing: its gradient is rounding, of which the optimizer makes as much as of any."""
+    return weights.view(3, -1)[[0, 2]] if name.endswith("qkv.bias") else weights
 
 
 @pytest.mark.usefixtures("traced")

@@ -80,3 +80,19 @@ def test_a_draw_is_the_first_token_whose_cumulative_probability_exceeds_the_numb
 def test_a_number_above_the_rounded_total_draws_the_last_possible_token() -> None:
     probabilities = torch.tensor([0.5, 0.4999999, 0.0])
     assert int(draw(probabilities, torch.tensor(0.99999999))) == 1
+
+
+def test_what_is_drawn_is_a_token_whatever_the_probabilities() -> None:
+    nan = float("nan")
+    probabilities = torch.tensor([[nan] * 4, [0.2, nan, 0.5, 0.0], [0.0] * 4, [0.5, 0.5 - 1e-7, 0.0, 0.0]])
+    tokens = draw(probabilities, torch.full((4,), 1 - 2**-24))
+    assert ((tokens >= 0) & (tokens < 4)).all()
+    assert tokens[-1] == 1  # the first that reaches the end, where rounding leaves it below the number
+
+
+def test_a_filter_sorts_the_same_with_and_without_inference() -> None:
+    logits = torch.randn(20, 7, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    filtered = Sampling(reference_cdf=0.6).filtered(logits)
+    with torch.inference_mode():
+        assert Sampling(reference_cdf=0.6).filtered(logits).equal(filtered)
+    assert filtered.requires_grad

@@ -29,7 +29,7 @@ class Affine(NamedTuple):
         bias: Tensor = layer.bias
         if scales is not None:
             weight, bias = weight * scales, bias * scales
-        return cls(weight.contiguous() if weight.device.type == "cpu" else weight, bias)
+        return cls(weight.contiguous() if weight.device.type == "cpu" else weight, bias.contiguous())
 
     def __call__(self, x: Tensor) -> Tensor:
         """What it makes (R, outputs) of x (R, inputs)."""
@@ -81,7 +81,7 @@ class Layer:
     @classmethod
     def of(cls, block: Block) -> Self:
         """Those of a block; queries are scaled as their products with keys are to be."""
-        norms = [Norm(norm.weight, norm.bias, norm.eps) for norm in (block.ln1, block.ln2)]
+        norms = [Norm(norm.weight.contiguous(), norm.bias.contiguous(), norm.eps) for norm in (block.ln1, block.ln2)]
         width = len(block.attn.proj.bias)
         scales = torch.ones_like(block.attn.qkv.bias)
         scales[:width].fill_((width / block.attn.heads) ** -0.5)

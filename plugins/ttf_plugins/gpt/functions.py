@@ -126,9 +126,9 @@ def _float32_gelu(x: Any) -> Any:
 
 @extending.register_jitable
 def _float32_gelu_and_slope(x: Any) -> Any:
-    least, chance = spread(np.float32(-_REACH)), _float32_half_erf(x) + spread(np.float32(0.5))
+    chance = _float32_half_erf(x) + spread(np.float32(0.5))
     density = _float32_exponential(x * x * spread(np.float32(-0.5))) * spread(np.float32(_DENSITY))
-    return where_larger(x, least, x * chance), where_larger(x, least, chance + x * density)
+    return where_larger(x, spread(np.float32(-_REACH)), x * chance), chance + x * density
 
 
 @intrinsic

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ttf.columns import ColumnModel, GoalEmbedding
 from ttf.interfaces.model import linear_weights
 from ttf_plugins.gpt.decoding import Layer
-from ttf_plugins.gpt.loops import attended, perceptron
+from ttf_plugins.gpt.loops import attended_whole, perceptron
 from ttf_plugins.gpt.state import GPTState
 from ttf_plugins.gpt.tiled import TiledState
 from ttf_plugins.gpt.training import Dropout
@@ -41,7 +41,7 @@ class Attention(nn.Module):
         """What the tokens x (B, n, width) of whole sequences gather from those they see, by a mask (n, n) bool."""
         batch, length, width = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.heads, -1)
-        gathered = attended(qkv, mask, self.dropout if self.training else 0.0)
+        gathered = attended_whole(qkv, mask, self.dropout if self.training else 0.0)
         out: Tensor = self.proj(gathered.reshape(batch, length, width))
         return self.residual_dropout(out)  # type: ignore[no-any-return]  # nn.Module calls are untyped
 
@@ -72,8 +72,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """The residual stream x (B, n, width) after this block; ``mask`` (n, n) says which tokens each token sees."""
         x = x + self.attn(self.ln1(x), mask)
-        up, _, down, drop = self.mlp
-        return x + drop(perceptron(self.ln2(x), up, down))  # type: ignore[no-any-return, arg-type]  # these are linear
+        return x + perceptron(self.ln2(x), self.mlp)
 
 
 class GPT(ColumnModel):

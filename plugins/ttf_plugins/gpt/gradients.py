@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
 
-BUILT_ON = "299117cf28ad21bc"
-"""As in kernels.py."""
+BUILT_ON = "6394529e370cd644"
+"""The checksum of functions.py and lanes.py; Numba keeps machine code until this file changes."""
 
 TOGETHER = 8
 """Queries that are taken at once."""

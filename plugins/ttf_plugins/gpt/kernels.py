@@ -1,4 +1,4 @@
-"""What a GPT does between its products of matrices, on one processor core: norms, and attention.
+"""What a GPT does between its products of matrices, on one processor core: norms, activations, attention to the past.
 
 Keys and values are stored once for all rows that share them. A batch of matrix products would need them copied for
 every row, or the queries gathered for every stored row, and its matrices are small; these loops read them where they
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.int64]
 
-BUILT_ON = "299117cf28ad21bc"
+BUILT_ON = "10b1c265151c1918"
 """The checksum of functions.py, lanes.py and products.py; Numba keeps machine code until this file changes."""
 
 SEGMENTS = 4

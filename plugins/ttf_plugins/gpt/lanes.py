@@ -2,7 +2,7 @@
 
 Numba's compiler finds loops over many numbers that it can do at once, and takes what is left over one by one. Where a
 row looks at a few tokens all is left over, so that loops here say what is done at once. Numba looks for changes in the
-file of the loops only: ``BUILT_ON`` there has to change with this one.
+file of each loop only: ``BUILT_ON`` there has to change with the files that it is built on.
 """
 
 from __future__ import annotations

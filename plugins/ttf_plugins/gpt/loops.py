@@ -1,4 +1,4 @@
-"""What machine code makes faster where a processor trains: attention that drops no weights, and perceptrons."""
+"""Whole sequences on a processor, by machine code: attention that drops no weights, and perceptrons."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
 from ttf_plugins.gpt.training import attend
 
@@ -24,29 +22,43 @@ TOKENS_AT_ONCE = 512
 """Tokens that a perceptron takes at once."""
 
 
-def attended(qkv: Tensor, mask: Tensor, probability: float) -> Tensor:
+def attended_whole(qkv: Tensor, mask: Tensor, probability: float) -> Tensor:
     """Scaled dot-product attention (B, n, heads, size) of whole sequences, with dropout of its weights.
 
     Args:
         qkv: queries, keys and values (B, n, 3, heads, size).
         mask: which tokens each query sees (n, n) bool: the first few, one at least and no fewer than the query before,
-            of those that any query sees.
+            of those that any query sees. What another mask makes is undefined.
         probability: of dropping a weight.
     """
     loops = loops_for(qkv) if probability == 0 else None
     if loops is None:
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, n, size)
         return attend(q, k, v, mask, probability).transpose(1, 2)
-    return Attention.apply(qkv, mask, loops)  # type: ignore[no-any-return, no-untyped-call]  # torch leaves it untyped
+    return AttentionByLoops.apply(qkv, mask, loops)  # type: ignore[no-any-return, no-untyped-call]  # torch leaves it untyped
 
 
-def perceptron(x: Tensor, up: nn.Linear, down: nn.Linear) -> Tensor:
-    """Two linear maps (B, n, width) of x (B, n, width), with the GELU in between."""
-    loops = loops_for(x) if type(up) is type(down) is nn.Linear and torch.get_num_threads() == 1 else None
-    if loops is None:
-        return down(F.gelu(up(x)))  # type: ignore[no-any-return]  # nn.Module calls are untyped
+def perceptron(x: Tensor, modules: nn.Sequential) -> Tensor:
+    """What modules, the second of which is to be the GELU between two linear maps, make of x (B, n, width)."""
+    loops = loops_for(x)
+    if loops is None or torch.get_num_threads() > 1 or not _as_they_were(modules):
+        return modules(x)  # type: ignore[no-any-return]  # nn.Module calls are untyped
+    up, _, down, *others = modules
     weights = up.weight, up.bias, down.weight, down.bias
-    return Perceptron.apply(x.flatten(0, -2), *weights, loops).view_as(x)  # type: ignore[no-any-return, no-untyped-call]
+    out = PerceptronByLoops.apply(x.flatten(0, -2), *weights, loops)  # type: ignore[no-untyped-call]  # as above
+    for module in others:
+        out = module(out)
+    return out.view_as(x)  # type: ignore[no-any-return]  # as above
+
+
+def _as_they_were(modules: nn.Sequential) -> bool:
+    """Whether nobody has put others in their place, or wants to know when they are called."""
+    up, between, down, *_ = modules
+    kinds = type(up) is type(down) is nn.Linear and type(between) is nn.GELU
+    if not kinds or between.approximate != "none" or any(bias is None for bias in (up.bias, down.bias)):
+        return False
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return not any(getattr(module, name) for module in (modules, up, between, down) for name in hooks)
 
 
 class Loops(NamedTuple):
@@ -60,8 +72,10 @@ class Loops(NamedTuple):
 
 def loops_for(x: Tensor) -> Loops | None:
     """What is faster than PyTorch for a tensor, if there is anything."""
-    plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return compiled_loops() if plain and not torch.compiler.is_compiling() else None
+    if torch.compiler.is_compiling() or x.device.type != "cpu" or x.dtype != torch.float32:
+        return None
+    watched = torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack()
+    return None if watched or torch.is_autocast_enabled("cpu") else compiled_loops()
 
 
 @cache
@@ -77,12 +91,12 @@ def compiled_loops() -> Loops | None:
     return Loops(gradients.attention, gradients.attention_gradients, kernels.activated, kernels.activated_again)
 
 
-class Attention(torch.autograd.Function):
+class AttentionByLoops(torch.autograd.Function):
     """Attention by loops that take all of a head at once, so that little is written but what it gathers."""
 
     @staticmethod
     def forward(context: Context, qkv: Tensor, mask: Tensor, loops: Loops) -> Tensor:
-        """What queries gather (B, n, heads, size); see :func:`attended`."""
+        """What queries gather (B, n, heads, size); see :func:`attended_whole`."""
         batch, length, _, heads, size = qkv.shape
         qkv, out = qkv.contiguous(), qkv.new_empty(batch, length, heads, size)
         tops, seen = qkv.new_empty(batch, heads, length, 2), (mask.any(0).nonzero()[:, 0].numpy(), mask.sum(1).numpy())
@@ -92,13 +106,20 @@ class Attention(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(context: Context, gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the queries, keys and values."""
+        _check_first()
         qkv, out, tops = context.saved_tensors
         made = torch.empty_like(qkv)
         _each(context.loops.attention_gradients, context.seen, qkv, out, tops, gradients.contiguous(), made)
         return made, None, None
+
+
+def _check_first() -> None:
+    """Raise a RuntimeError if these gradients are to have gradients."""
+    if torch.is_grad_enabled():
+        message = "loops have no gradients of gradients; a model in float64 has them"
+        raise RuntimeError(message)
 
 
 def _each(loop: Loop, seen: tuple[Any, Any], *tensors: Tensor) -> None:
@@ -113,7 +134,7 @@ def _each(loop: Loop, seen: tuple[Any, Any], *tensors: Tensor) -> None:
         list(pool.map(lambda arrays: loop(*seen, *arrays), work))
 
 
-class Perceptron(torch.autograd.Function):
+class PerceptronByLoops(torch.autograd.Function):
     """Two linear maps with the GELU in between, for a few tokens at a time, so that these stay in cache."""
 
     @staticmethod
@@ -122,7 +143,7 @@ class Perceptron(torch.autograd.Function):
     ) -> Tensor:
         """What they make (N, width) of x (N, width); see :func:`perceptron`."""
         inner, out = x.new_empty(len(x), len(up)), x.new_empty(len(x), len(down))
-        active, bias = x.new_empty(TOKENS_AT_ONCE, len(up)), up_bias.detach().numpy()
+        active, bias = x.new_empty(TOKENS_AT_ONCE, len(up)), up_bias.detach().contiguous().numpy()
         for each, inside, made in zip(*(torch.split(some, TOKENS_AT_ONCE) for some in (x, inner, out)), strict=True):
             torch.mm(each, up.T, out=inside)
             loops.activated(inside.numpy(), bias, active[: len(each)].numpy())
@@ -132,12 +153,12 @@ class Perceptron(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(context: Context, gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of x and of the weights."""
+        _check_first()
         x, inner, up, up_bias, down = context.saved_tensors
         of_x, of_up, of_down = torch.empty_like(x), torch.zeros_like(up), torch.zeros_like(down)
-        of_bias, bias = torch.zeros_like(up_bias), up_bias.detach().numpy()
+        of_bias, bias = torch.zeros_like(up_bias), up_bias.detach().contiguous().numpy()
         room, sums = x.new_empty(2, TOKENS_AT_ONCE, len(up)), torch.empty_like(up_bias)
         parts = (torch.split(some, TOKENS_AT_ONCE) for some in (gradients.contiguous(), x, inner, of_x))
         for gradient, each, inside, made in zip(*parts, strict=True):

@@ -50,6 +50,13 @@ class MappedSegment(Segment):
 
     axis = 2
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has to see the memory of its own tensors."""
+        return {**vars(self), "arrays": ()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, arrays=tuple(each.numpy() for each in state["pairs"]))
+
     @classmethod
     def of(cls, pairs: tuple[Tensor, ...]) -> MappedSegment:
         """With nothing stored yet."""
@@ -67,6 +74,10 @@ class MappedState(GPTState):
 
     rooms: dict[int, _Room] = field(default_factory=dict, compare=False, repr=False)
     """Memory to work in, by numbers of rows; states that go on from this one use it again."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy works in memory of its own."""
+        return {**vars(self), "rooms": {}}
 
     def extended(self, tokens: int, coming: int) -> MappedState:
         """The state with an open segment, the last, in which more tokens have their places; see the base."""
@@ -182,6 +193,7 @@ class _Room:
     """The same for a few tokens at a time."""
 
     @classmethod
+    @torch.inference_mode(mode=False)  # it may be used again outside
     def of(cls, x: Tensor, tokens: int, heads: int) -> _Room:
         """For tokens (R * n, width)."""
         width = x.shape[1]

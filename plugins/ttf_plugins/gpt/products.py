@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Numbers = NDArray[Any]
     """Of the model's type: float32 or float64."""
 
+BUILT_ON = "6394529e370cd644"
+"""The checksum of functions.py and lanes.py; Numba keeps machine code until this file changes."""
+
 
 @compiled
 def score(q: Numbers, keys: Numbers, scores: Numbers, lane: int) -> None:

@@ -1,4 +1,4 @@
-"""What makes training fast on a processor: attention without the hidden half, and dropout from few random numbers."""
+"""Attention by PyTorch, on a processor without the hidden half, and dropout from few random numbers."""
 
 from __future__ import annotations
 

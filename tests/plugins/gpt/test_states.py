@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +17,12 @@ from ttf.interfaces.model import SequenceModel
 from ttf.layout import Layout
 from ttf.testing import check_sequence_model
 from ttf_plugins.gpt import GPTConfig, functions, gpt, gradients, kernels, lanes, mapped, products
-from ttf_plugins.gpt.kernels import SEGMENTS, activated, attended
+from ttf_plugins.gpt.kernels import SEGMENTS, activated, activated_again, attended
 from ttf_plugins.gpt.mapped import MappedState
 from ttf_plugins.gpt.tiled import TiledState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ttf_plugins.gpt.state import GPTState
 
@@ -228,6 +230,21 @@ def test_gelu_is_as_precise_as_its_numbers(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_its_slope_is_as_precise(dtype: torch.dtype) -> None:
+    x = torch.linspace(-20, 20, 100_000, dtype=dtype).view(-1, 50)
+    changes, sums, bias = torch.ones_like(x), torch.zeros(50, dtype=dtype), torch.zeros(50, dtype=dtype)
+    again = torch.empty_like(x)
+    activated_again(x.numpy(), bias.numpy(), changes.numpy(), sums.numpy(), again.numpy())
+    once = torch.empty_like(x)
+    activated(x.numpy(), bias.numpy(), once.numpy())
+    assert again.equal(once)
+    exact = x.double().requires_grad_()
+    (slopes,) = torch.autograd.grad(F.gelu(exact).sum(), exact)
+    assert (changes.double() - slopes).abs().max() <= 4 * torch.finfo(dtype).eps
+    torch.testing.assert_close(sums, changes.sum(0), rtol=1e-4 if dtype == torch.float32 else 1e-12, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_gelu_of_what_is_huge_or_not_a_number(dtype: torch.dtype) -> None:
     x = torch.tensor([[1e30, -1e30, torch.inf, torch.nan]], dtype=dtype).repeat(1, 5)
     activated(x.numpy(), np.zeros(20, x.numpy().dtype), x.numpy())
@@ -237,8 +254,13 @@ def test_gelu_of_what_is_huge_or_not_a_number(dtype: torch.dtype) -> None:
 
 def test_loops_are_compiled_again_where_what_they_are_built_on_has_changed() -> None:
     """What is wanted is written where it isn't so."""
-    source = b"".join(Path(str(module.__file__)).read_bytes() for module in (functions, lanes, products))
-    assert sha256(source).hexdigest()[:16] == kernels.BUILT_ON == gradients.BUILT_ON
+    for module, others in (
+        (products, [functions, lanes]),
+        (gradients, [functions, lanes]),
+        (kernels, [functions, lanes, products]),
+    ):
+        source = b"".join(Path(str(each.__file__)).read_bytes() for each in others)
+        assert sha256(source).hexdigest()[:16] == module.BUILT_ON, module.__name__
 
 
 @torch.no_grad()
@@ -279,6 +301,31 @@ def test_memory_to_work_in_is_used_again_and_never_twice_at_a_time(monkeypatch: 
     for copies in (2, 3, 4, 5):
         model.step(torch.zeros(copies, 1, dtype=torch.int64), begun.repeat(copies))
     assert list(begun.rooms) == [4, 5]  # it doesn't grow with the numbers of rows there ever were
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))])  # noqa: S301
+def test_a_copied_state_goes_on_as_the_state(copied: Callable[[GPTState], GPTState]) -> None:
+    model, tokens = tiny(), torch.randint(5, (4, 3))
+    state = read(model, read(model, started(model), 2).repeat(4), 2)
+    other = copied(state)
+    for column in tokens.T:
+        logits, after = model.step(column.unsqueeze(1), state)
+        copies, others = model.step(column.unsqueeze(1), other)
+        assert copies.equal(logits)
+        chosen = torch.tensor([[1, 0, 3, 3]])
+        state, other = after.select(chosen), others.select(chosen)  # type: ignore[assignment]  # of the same kind
+
+
+@pytest.mark.parametrize("inferring", [True, False])
+def test_a_state_goes_on_in_another_mode(*, inferring: bool) -> None:
+    model, tokens = tiny(), torch.randint(5, (2, 6))
+    model.requires_grad_(False)
+    with torch.inference_mode(inferring):
+        state = model.step(tokens[:, 1:2], model.step(tokens[:, :1], model.start(2, 6))[1])[1]
+    with torch.inference_mode(not inferring):
+        logits = model.step(tokens[:, 2:3], state)[0]
+    torch.testing.assert_close(logits[:, 0], model(tokens[:, :3])[:, -1])
 
 
 @torch.no_grad()
