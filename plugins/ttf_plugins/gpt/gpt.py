@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ttf.columns import ColumnModel, GoalEmbedding
 from ttf.interfaces.model import linear_weights
 from ttf_plugins.gpt.decoding import Layer
-from ttf_plugins.gpt.loops import attended_whole, perceptron
+from ttf_plugins.gpt.loops import attended_whole, perceptron, where_numba_works
 from ttf_plugins.gpt.state import GPTState
 from ttf_plugins.gpt.tiled import TiledState
 from ttf_plugins.gpt.training import Dropout
@@ -209,15 +209,16 @@ def kind_of_state(model: GPT) -> type[GPTState]:
 
 @cache
 def mapped_state() -> type[GPTState] | None:
-    """The kind that needs Numba; None where that is missing, or has no place to keep its machine code."""
-    try:
+    """The kind that needs machine code, if it can be compiled here."""
+
+    def made() -> type[GPTState]:
         from ttf_plugins.gpt.kernels import compile_all
         from ttf_plugins.gpt.mapped import MappedState
 
         compile_all()
-    except Exception:  # noqa: BLE001  (Numba may be missing, of another version, or have no place to write to)
-        return None
-    return MappedState
+        return MappedState
+
+    return where_numba_works(made)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Attention of whole sequences, and its gradients, on a processor: loops for which Numba makes machine code.
+"""Attention of whole sequences, and gradients, on a processor: loops for which Numba makes machine code.
 
 A query sees the first few of the tokens that leave keys; what none of a few neighbours sees is left out. Weights are
 not kept, but made again for the gradients (Dao et al. 2022).
@@ -7,22 +7,18 @@ not kept, but made again for the gradients (Dao et al. 2022).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ttf_plugins.gpt.functions import exponential
+from ttf_plugins.gpt.functions import exponential, gelu_and_slope
+from ttf_plugins.gpt.kernels import activated
 from ttf_plugins.gpt.lanes import LANES, compiled, larger, largest, load, spread, store, total, where_larger
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from ttf_plugins.gpt.lanes import Indices, Numbers
 
-    Numbers = NDArray[Any]
-    """Of the model's type: float32 or float64. Rows of those that are worked with are filled up to whole lanes."""
-
-    Indices = NDArray[np.int64]
-
-BUILT_ON = "6394529e370cd644"
+BUILT_ON = "dd0186df6dd78f27"
 """The checksum of functions.py and lanes.py; Numba keeps machine code until this file changes."""
 
 TOGETHER = 8
@@ -31,7 +27,7 @@ TOGETHER = 8
 
 @compiled
 def _whole(numbers: int) -> int:
-    """So many numbers, and what they lack to whole lanes."""
+    """So many numbers, and what they lack to whole lanes, to which rows that are worked with are filled up."""
     return (numbers + LANES - 1) // LANES * LANES
 
 
@@ -238,8 +234,31 @@ def attention_gradients(
                         _copy(sums[one, d // LANES, t, : len(some)], 1.0, some)
 
 
+@compiled
+def activated_again(x: Numbers, bias: Numbers, changes: Numbers, sums: Numbers, out: Numbers) -> None:
+    """Write what :func:`ttf_plugins.gpt.kernels.activated` does.
+
+    Replace gradients of that (R, width) by those of x, and add them up (width,).
+    """
+    rows, width = x.shape
+    whole = width - width % LANES
+    for r in range(rows):
+        for d in range(0, whole, LANES):
+            value, slope = gelu_and_slope(load(x[r], d) + load(bias, d))
+            change = load(changes[r], d) * slope
+            store(out[r], d, value)
+            store(changes[r], d, change)
+            store(sums, d, load(sums, d) + change)
+        for d in range(whole, width):
+            each = x[r, d] + bias[d]
+            chance = (1 + math.erf(each * math.sqrt(0.5))) / 2
+            out[r, d] = each * chance
+            changes[r, d] *= chance + each * math.exp(-each * each / 2) / math.sqrt(2 * math.pi)
+            sums[d] += changes[r, d]
+
+
 def compile_all() -> None:
-    """Have the loops compiled, or found compiled, for float32; those for float64 are when they are called.
+    """Have what trains compiled, or found compiled, for float32; loops for float64 are when they are called.
 
     Raises:
         OSError: the machine code cannot be kept.
@@ -248,3 +267,6 @@ def compile_all() -> None:
     gathered, tops = np.zeros((1, 1, 1, 1), dtype=np.float32), np.zeros((1, 1, 1, 2), dtype=np.float32)
     attention(one, one + 1, qkv, gathered, tops)
     attention_gradients(one, one + 1, qkv, gathered, tops, gathered, qkv.copy())
+    row = tops[0, 0]
+    activated(row, row[0], row)
+    activated_again(row, row[0], row, row[0], row)

@@ -8,23 +8,18 @@ lie: for many queries at once where all see the same, or one by one. Numba makes
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ttf_plugins.gpt.functions import gelu, gelu_and_slope
+from ttf_plugins.gpt.functions import gelu
 from ttf_plugins.gpt.lanes import LANES, compiled, load, store
 from ttf_plugins.gpt.products import add_sum, add_sum_lanes, score, score_lanes, softmax
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from ttf_plugins.gpt.lanes import Indices, Numbers
 
-    Numbers = NDArray[Any]
-    """Of the model's type: float32 or float64."""
-
-    Indices = NDArray[np.int64]
-
-BUILT_ON = "10b1c265151c1918"
+BUILT_ON = "a7fd3d40dbda033c"
 """The checksum of functions.py, lanes.py and products.py; Numba keeps machine code until this file changes."""
 
 SEGMENTS = 4
@@ -62,26 +57,6 @@ def activated(x: Numbers, bias: Numbers, out: Numbers) -> None:
         for d in range(whole, width):
             each = x[r, d] + bias[d]
             out[r, d] = each * (1 + math.erf(each * math.sqrt(0.5))) / 2
-
-
-@compiled
-def activated_again(x: Numbers, bias: Numbers, changes: Numbers, sums: Numbers, out: Numbers) -> None:
-    """As :func:`activated`; replace gradients of what it writes (R, width) by those of x, and add them up (width,)."""
-    rows, width = x.shape
-    whole = width - width % LANES
-    for r in range(rows):
-        for d in range(0, whole, LANES):
-            value, slope = gelu_and_slope(load(x[r], d) + load(bias, d))
-            change = load(changes[r], d) * slope
-            store(out[r], d, value)
-            store(changes[r], d, change)
-            store(sums, d, load(sums, d) + change)
-        for d in range(whole, width):
-            each = x[r, d] + bias[d]
-            chance = (1 + math.erf(each * math.sqrt(0.5))) / 2
-            out[r, d] = each * chance
-            changes[r, d] *= chance + each * math.exp(-each * each / 2) / math.sqrt(2 * math.pi)
-            sums[d] += changes[r, d]
 
 
 @compiled
@@ -226,4 +201,3 @@ def compile_all() -> None:
     row_of_one = numbers[0, 0, 0, 0]
     normalised(numbers[0, 0, 0], row_of_one, row_of_one, row_of_one, 1.0, numbers[0, 0, 0])
     activated(numbers[0, 0, 0], row_of_one, numbers[0, 0, 0])
-    activated_again(numbers[0, 0, 0], row_of_one, numbers[0, 0, 0], row_of_one, numbers[0, 0, 0])

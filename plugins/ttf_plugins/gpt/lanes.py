@@ -19,6 +19,14 @@ from numba.core.datamodel import models
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[Any]
+    """What loops work with, of the model's type: float32 or float64."""
+
+    Indices = NDArray[np.int64]
+
 LANES = 16
 """Numbers that are done at once; a processor whose registers hold fewer takes several of them."""
 
@@ -30,9 +38,7 @@ def compiled(loops: Loops) -> Loops:
 
     Sums may be taken in any order, as those of matrix products are.
     """
-    made: Any = njit(
-        cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy"
-    )  # its types are partial
+    made: Any = njit(cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")  # partially typed
     return cast("Loops", made(loops))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ Loop = Callable[..., None]
 
 Context = Any
 """What PyTorch keeps between a function and its gradients."""
+
+Made = TypeVar("Made")
 
 TOKENS_AT_ONCE = 512
 """Tokens that a perceptron takes at once."""
@@ -80,15 +82,23 @@ def loops_for(x: Tensor) -> Loops | None:
 
 @cache
 def compiled_loops() -> Loops | None:
-    """None where Numba is missing, or has no place to keep its machine code."""
-    try:
+    """Those that train, if they can be compiled here."""
+
+    def made() -> Loops:
         from ttf_plugins.gpt import gradients, kernels
 
         gradients.compile_all()
-        kernels.compile_all()
-    except Exception:  # noqa: BLE001  (Numba may be missing, of another version, or have no place to write to)
+        return Loops(gradients.attention, gradients.attention_gradients, kernels.activated, gradients.activated_again)
+
+    return where_numba_works(made)
+
+
+def where_numba_works(make: Callable[[], Made]) -> Made | None:
+    """What needs machine code; None where Numba is missing, or has no place to keep it."""
+    try:
+        return make()
+    except Exception:  # noqa: BLE001  (it may be missing, of another version, or have no place to write to)
         return None
-    return Loops(gradients.attention, gradients.attention_gradients, kernels.activated, kernels.activated_again)
 
 
 class AttentionByLoops(torch.autograd.Function):

@@ -6,18 +6,15 @@ memory is what these loops wait for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ttf_plugins.gpt.functions import exponential
 from ttf_plugins.gpt.lanes import LANES, compiled, larger, load, spread, store, total, totals
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from ttf_plugins.gpt.lanes import Numbers
 
-    Numbers = NDArray[Any]
-    """Of the model's type: float32 or float64."""
-
-BUILT_ON = "6394529e370cd644"
+BUILT_ON = "dd0186df6dd78f27"
 """The checksum of functions.py and lanes.py; Numba keeps machine code until this file changes."""
 
 

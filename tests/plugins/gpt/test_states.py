@@ -17,7 +17,8 @@ from ttf.interfaces.model import SequenceModel
 from ttf.layout import Layout
 from ttf.testing import check_sequence_model
 from ttf_plugins.gpt import GPTConfig, functions, gpt, gradients, kernels, lanes, mapped, products
-from ttf_plugins.gpt.kernels import SEGMENTS, activated, activated_again, attended
+from ttf_plugins.gpt.gradients import activated_again
+from ttf_plugins.gpt.kernels import SEGMENTS, activated, attended
 from ttf_plugins.gpt.mapped import MappedState
 from ttf_plugins.gpt.tiled import TiledState
 
