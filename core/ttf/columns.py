@@ -162,6 +162,12 @@ class ColumnModel(SequenceModel):
         logits: Tensor = self.head(x, start, tables.head, tables.bias)
         return logits
 
+    def check_reach(self, end: int) -> None:
+        """Raise a ValueError if that many tokens reach beyond the block."""
+        if end > self.block:
+            message = f"{end} tokens, but this model reads at most {self.block}"
+            raise ValueError(message)
+
     def embedded(self, tokens: Tensor, start: int, table: Tensor, *, values: bool) -> Tensor:
         """Embeddings (B, n, width) of tokens (B, n) at ``start ..``; without ``values``, zeros for value tokens.
 
@@ -171,9 +177,7 @@ class ColumnModel(SequenceModel):
             ValueError: they reach beyond the block.
         """
         end = start + tokens.shape[1]
-        if end > self.block:
-            message = f"{end} tokens, but this model reads at most {self.block}"
-            raise ValueError(message)
+        self.check_reach(end)
         slots = self.slots[start:end]
         embedded = F.embedding(column_rows(tokens, slots, self.layout, self.bins), table)
         if values or self.layout.value not in self.layout.slots(len(slots), start):

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
 if TYPE_CHECKING:
-    from ttf_plugins.gpt.gpt import Block
+    from ttf.columns import Tables
+    from ttf.layout import Layout
+    from ttf_plugins.gpt.gpt import GPT, Block
 
 
 class Affine(NamedTuple):
@@ -43,9 +46,19 @@ class Norm(NamedTuple):
     bias: Tensor
     eps: float
 
+    @classmethod
+    def of(cls, norm: nn.LayerNorm) -> Self:
+        """That of a module."""
+        return cls(norm.weight.contiguous(), norm.bias.contiguous(), norm.eps)
+
     def __call__(self, x: Tensor) -> Tensor:
         """Rows of x (R, width), normalised."""
         return torch.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+    @property
+    def arrays(self) -> tuple[Any, Any, float]:
+        """The same, for loops over their numbers."""
+        return self.weight.detach().numpy(), self.bias.detach().numpy(), self.eps
 
 
 class Arrays(NamedTuple):
@@ -55,7 +68,7 @@ class Arrays(NamedTuple):
     """Weight, bias and epsilon of the first norm."""
 
     qkv: Any
-    """(3, heads, size)."""
+    """(3, width)."""
 
     proj: Any
     ln2: tuple[Any, Any, float]
@@ -81,7 +94,7 @@ class Layer:
     @classmethod
     def of(cls, block: Block) -> Self:
         """Those of a block; queries are scaled as their products with keys are to be."""
-        norms = [Norm(norm.weight.contiguous(), norm.bias.contiguous(), norm.eps) for norm in (block.ln1, block.ln2)]
+        norms = [Norm.of(norm) for norm in (block.ln1, block.ln2)]
         width = len(block.attn.proj.bias)
         scales = torch.ones_like(block.attn.qkv.bias)
         scales[:width].fill_((width / block.attn.heads) ** -0.5)
@@ -92,7 +105,67 @@ class Layer:
     @cached_property
     def arrays(self) -> Arrays:
         """Its vectors."""
-        norms = [(norm.weight.detach().numpy(), norm.bias.detach().numpy(), norm.eps) for norm in (self.ln1, self.ln2)]
         qkv, proj, up, down = (each.bias.detach().numpy() for each in (self.qkv, self.proj, self.up, self.down))
         nothing = torch.zeros_like(self.down.bias).numpy()
-        return Arrays(norms[0], qkv.reshape(3, self.heads, -1), proj, norms[1], up, down, nothing)
+        return Arrays(self.ln1.arrays, qkv.reshape(3, -1), proj, self.ln2.arrays, up, down, nothing)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What embeds tokens and what makes logits, a table for every slot."""
+
+    layout: Layout
+
+    embeddings: Tensor
+    """(D, bins + 1, width); zeros where a model is not to know which token it is."""
+
+    rows: Tensor
+    """(block,): which of these, flattened, is the first of the slot of each position."""
+
+    positions: Tensor
+    """(block, width)."""
+
+    norm: Norm
+    """The last one."""
+
+    tables: Tables
+    """What these were made of."""
+
+    heads: Tensor
+    """(D, width, bins + 1), as products of few rows read them fastest; those of slot s predict slot s + 1."""
+
+    @classmethod
+    def of(cls, model: GPT) -> Self:
+        """Those of a model."""
+        tables, layout = model.tables(), model.layout
+        known = tables.embedding[:-1].view(layout.width, model.bins, -1)
+        embeddings = torch.cat([known, tables.embedding[-1].expand(layout.width, 1, -1)], dim=1)
+        if not model.knows_values:
+            embeddings = embeddings * (torch.arange(layout.width, device=known.device) != layout.value).view(-1, 1, 1)
+        heads = tables.head.transpose(1, 2)
+        return cls(
+            layout,
+            embeddings,
+            model.slots * (model.bins + 1),
+            model.pos_emb[0],
+            Norm.of(model.ln_f),
+            tables,
+            heads.contiguous() if heads.device.type == "cpu" else heads,
+        )
+
+    def embedded(self, tokens: Tensor, start: int) -> Tensor:
+        """Embeddings (R, n, width) of tokens (R, n) at ``start ..``."""
+        count = tokens.shape[1]
+        positions = self.positions.narrow(0, start, count)
+        if count == 1:
+            table = self.embeddings[self._slot(start)]
+            return (table.index_select(0, tokens[:, 0]) + positions).unsqueeze(1)
+        return F.embedding(tokens + self.rows.narrow(0, start, count), self.embeddings.flatten(0, 1)) + positions
+
+    def logits(self, x: Tensor, position: int) -> Tensor:
+        """Logits (R, bins + 1) of what the last norm makes (R, width) of the tokens at a position."""
+        slot, bias = self._slot(position), self.tables.bias
+        return torch.mm(x, self.heads[slot]) if bias is None else torch.addmm(bias[slot], x, self.heads[slot])
+
+    def _slot(self, position: int) -> int:
+        return self.layout.slots(1, position)[0]

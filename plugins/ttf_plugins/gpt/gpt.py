@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ttf.columns import ColumnModel, GoalEmbedding
 from ttf.interfaces.model import linear_weights
-from ttf_plugins.gpt.decoding import Layer
+from ttf_plugins.gpt.decoding import Ends, Layer
 from ttf_plugins.gpt.loops import attended_whole, perceptron, where_numba_works
 from ttf_plugins.gpt.state import GPTState
 from ttf_plugins.gpt.tiled import TiledState
@@ -81,6 +81,7 @@ class GPT(ColumnModel):
     def __init__(self, config: GPTConfig, layout: Layout, bins: int) -> None:
         super().__init__(layout, bins, config.context, width=config.width, waves=config.waves, table=config.table)
         self.config = config
+        self.knows_values = config.value_leak == "reference"
         self.pos_emb = nn.Parameter(torch.zeros(1, self.block, config.width))
         self.goal_emb = GoalEmbedding(layout.goal, bins, config.width, config.waves) if layout.goal else None
         self.drop = Dropout(config.dropout)
@@ -130,7 +131,7 @@ class GPT(ColumnModel):
         state: GPTState = kind_of_state(self)(
             groups=batch,
             capacity=self._visible(self.layout.goal + capacity),
-            tables=self.tables(),
+            ends=Ends.of(self),
             layers=tuple(Layer.of(block) for block in self.blocks if isinstance(block, Block)),
         )
         for aim in self._goal(goal, batch):
@@ -162,10 +163,12 @@ class GPT(ColumnModel):
         if not isinstance(state, GPTState):
             message = f"a GPT continues the states it started, found {type(state).__name__}"
             raise TypeError(message)
-        x = self._embed(tokens, state.length, state.tables.embedding)
-        end = state.length + tokens.shape[1]
-        x, after = self._read(x, self.layout.goal + state.length, state, last=last)
-        return self.logits(self.ln_f(x), end - x.shape[1], state.tables), replace(after, length=end)
+        start, end = state.length, state.length + tokens.shape[1]
+        self.check_reach(end)
+        x, after = self._read(state.ends.embedded(tokens, start), self.layout.goal + start, state, last=last)
+        if x.shape[1] == 1:
+            return state.ends.logits(x[:, 0], end - 1).unsqueeze(1), replace(after, length=end)
+        return self.logits(x, start, state.ends.tables), replace(after, length=end)
 
     def _read(self, x: Tensor, start: int, state: GPTState, *, last: bool) -> tuple[Tensor, GPTState]:
         """What the blocks make of x (B * K, n, width) from position ``start``, counted from the goal's first.
@@ -193,7 +196,7 @@ class GPT(ColumnModel):
         return [self.goal_emb(tokens)] if self.goal_emb is not None else []
 
     def _embed(self, tokens: Tensor, start: int, table: Tensor) -> Tensor:
-        embedded = self.embedded(tokens, start, table, values=self.config.value_leak == "reference")
+        embedded = self.embedded(tokens, start, table, values=self.knows_values)
         return embedded + self.pos_emb.narrow(1, start, tokens.shape[1])
 
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ttf_plugins.gpt.functions import gelu
-from ttf_plugins.gpt.lanes import LANES, compiled, load, store
+from ttf_plugins.gpt.lanes import LANES, MANY, compiled, cross, load, store
 from ttf_plugins.gpt.products import add_sum, add_sum_lanes, score, score_lanes, softmax
 
 if TYPE_CHECKING:
     from ttf_plugins.gpt.lanes import Indices, Numbers
 
-BUILT_ON = "a7fd3d40dbda033c"
+BUILT_ON = "a8f395fbf0ed6fc5"
 """The checksum of functions.py, lanes.py and products.py; Numba keeps machine code until this file changes."""
 
 SEGMENTS = 4
@@ -60,25 +60,55 @@ def activated(x: Numbers, bias: Numbers, out: Numbers) -> None:
 
 
 @compiled
+def _add(a: Numbers, b: Numbers, out: Numbers) -> None:
+    """Write the sum of two vectors (width,)."""
+    whole = len(a) - len(a) % LANES
+    for d in range(0, whole, LANES):
+        store(out, d, load(a, d) + load(b, d))
+    for d in range(whole, len(a)):
+        out[d] = a[d] + b[d]
+
+
+@compiled
+def _cross(rows: Numbers, out: Numbers) -> None:
+    """Write rows (m, n) as columns (n, m)."""
+    m, n = rows.shape
+    for i in range(0, m - m % LANES, LANES):
+        for j in range(0, n - n % LANES, LANES):
+            cross(rows[i : i + LANES, j : j + LANES], out[j : j + LANES, i : i + LANES])
+    for i in range(m - m % LANES, m):
+        for j in range(n):
+            out[j, i] = rows[i, j]
+    for i in range(m - m % LANES):
+        for j in range(n - n % LANES, n):
+            out[j, i] = rows[i, j]
+
+
+@compiled
 def _write(qkv: Numbers, bias: Numbers, kept: Indices, pairs: Numbers, start: int) -> None:
-    """Write keys and values of new tokens into (2, R, capacity, heads, size), the first at start."""
-    rows, _, _, heads, size = qkv.shape
-    for r in range(rows):
+    """Write keys and values of new tokens (R, n, 3, width) into (2, R, capacity, width), the first at start."""
+    for r in range(len(qkv)):
         for i in range(len(kept)):
             for one in range(2):
-                for h in range(heads):
-                    new, shift, stored = qkv[r, kept[i], 1 + one, h], bias[1 + one, h], pairs[one, r, start + i, h]
-                    for d in range(size):
-                        stored[d] = new[d] + shift[d]
+                _add(qkv[r, kept[i], 1 + one], bias[1 + one], pairs[one, r, start + i])
+
+
+@compiled
+def _alike(rows: Indices) -> bool:
+    """Whether all are the same."""
+    alike = True
+    for row in rows:
+        alike &= row == rows[0]
+    return alike
 
 
 @compiled
 def _scored(q: Numbers, crossed: Numbers, keys: Numbers, rows: Indices, scores: Numbers) -> None:
-    """Write scores (heads, n, LANES) of queries and the keys of one segment.
+    """Write scores (heads, n, MANY) of queries and the keys of one segment.
 
-    Given as (L, heads, size) and as (heads, size, LANES); each sees its own stored row (L,), or all see one.
+    Given as (L, heads, size) and as (heads, size, MANY); each sees its own stored row (L,), or all see one.
     """
-    if (rows == rows[0]).all():
+    if _alike(rows):
         score_lanes(crossed, keys[rows[0], : scores.shape[1]], scores)
     else:
         for i in range(len(q)):
@@ -87,11 +117,11 @@ def _scored(q: Numbers, crossed: Numbers, keys: Numbers, rows: Indices, scores: 
 
 @compiled
 def _summed(weights: Numbers, values: Numbers, rows: Indices, sums: Numbers, crossed: Numbers) -> None:
-    """Add the values of one segment with weights (heads, n, LANES).
+    """Add the values of one segment with weights (heads, n, MANY).
 
-    To sums (L, heads, size) if each sees its own stored row (L,), to crossed (heads, size, LANES) if all see one.
+    To sums (L, heads, size) if each sees its own stored row (L,), to crossed (heads, size, MANY) if all see one.
     """
-    if (rows == rows[0]).all():
+    if _alike(rows):
         add_sum_lanes(weights, values[rows[0], : weights.shape[1]], crossed)
     else:
         for i in range(len(sums)):
@@ -109,11 +139,11 @@ def _gathered(
     scores: Numbers,
     sums: Numbers,
 ) -> None:
-    """Write what queries (L, heads, size), the same as crossed (heads, size, LANES), gather.
+    """Write what queries (L, heads, size), the same as crossed (heads, size, MANY), gather.
 
     It is the sum of sums (L, heads, size) and of crossed, which is overwritten. For every query, reads (segments, L)
     are the stored rows that its row reads, and seen (L,) how many tokens it sees; the others are as below. There is
-    room for scores (heads, tokens, LANES).
+    room for scores (heads, tokens, MANY).
     """
     visible, first = seen[len(q) - 1], 0
     for s in range(len(filled)):
@@ -151,40 +181,43 @@ def attended(
     """Store keys and values of new tokens, and write what the last of these gather from all that are stored.
 
     Args:
-        qkv: queries, keys and values of new tokens (R, n, 3, heads, size).
-        bias: to be added to them (3, heads, size).
+        qkv: queries, keys and values of new tokens (R, n, 3, heads * size).
+        bias: to be added to them (3, heads * size).
         kept: which of the n leave keys; stored row r of the last segment takes those of row r.
         segments: keys and values (2, S, capacity, heads, size) of each.
         reads: which stored row of every segment (segments, R) each row reads.
         order: of the rows (R,), each once, best so that those that read the same come one after the other.
         filled: tokens of every segment (segments,), the new ones among those of the last; the first may have none.
         seen: how many of all stored tokens each query (queries,) sees, at least one, no fewer than the query before.
-        out: written, (R, queries, heads, size).
+        out: written, (R, queries, heads * size).
     """
-    rows, tokens, _, heads, size = qkv.shape
+    rows, tokens, _, width = qkv.shape
     queries, last = len(seen), len(filled) - 1
-    _write(qkv, bias, kept, segments[last], filled[last] - len(kept))
-    q, sums = np.zeros((LANES, heads, size), out.dtype), np.zeros((LANES, heads, size), out.dtype)
-    crossed = np.zeros((heads, size, LANES), out.dtype)
-    scores = np.zeros((heads, filled.sum(), LANES), out.dtype)
-    row, query = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)  # of each lane
-    together = LANES if queries == 1 else 1  # rows; several queries are always of one
+    _, stored, capacity, heads, size = segments[last].shape
+    _write(qkv, bias, kept, segments[last].reshape(2, stored, capacity, width), filled[last] - len(kept))
+    q, sums = np.zeros((MANY, width), out.dtype), np.zeros((MANY, width), out.dtype)
+    crossed = np.zeros((width, MANY), out.dtype)
+    by_heads = q.reshape(MANY, heads, size), crossed.reshape(heads, size, MANY), sums.reshape(MANY, heads, size)
+    scores = np.empty((heads, filled.sum(), MANY), out.dtype)
+    row, query, sees = np.zeros(MANY, np.int64), np.zeros(MANY, np.int64), np.zeros(MANY, np.int64)  # of each lane
+    which = np.zeros((len(filled), MANY), np.int64)
+    together = MANY if queries == 1 else 1  # rows; several queries are always of one
     for first_row in range(0, rows, together):
-        for first_query in range(0, queries, LANES):
-            count = min(together, rows - first_row) * min(LANES, queries - first_query)
+        for first_query in range(0, queries, MANY):
+            count = min(together, rows - first_row) * min(MANY, queries - first_query)
             for i in range(count):
                 row[i] = order[first_row + (i if queries == 1 else 0)]
                 query[i] = first_query + (i if queries > 1 else 0)
-                for h in range(heads):
-                    for d in range(size):
-                        q[i, h, d] = qkv[row[i], tokens - queries + query[i], 0, h, d] + bias[0, h, d]
-                        crossed[h, d, i] = q[i, h, d]
-            where = reads[:, row[:count]], filled, seen[query[:count]]
-            _gathered(q[:count], crossed, segments, *where, scores, sums[:count])
+                sees[i] = seen[query[i]]
+                for s in range(len(filled)):
+                    which[s, i] = reads[s, row[i]]
+                _add(qkv[row[i], tokens - queries + query[i], 0], bias[0], q[i])
+            _cross(q, crossed)
+            where = which[:, :count], filled, sees[:count]
+            _gathered(by_heads[0][:count], by_heads[1], segments, *where, scores, by_heads[2][:count])
+            _cross(crossed, q)
             for i in range(count):
-                for h in range(heads):
-                    for d in range(size):
-                        out[row[i], query[i], h, d] = sums[i, h, d] + crossed[h, d, i]
+                _add(q[i], sums[i], out[row[i], query[i]])
 
 
 def compile_all() -> None:
@@ -195,9 +228,8 @@ def compile_all() -> None:
     """
     none, row = np.zeros(1, dtype=np.int64), np.zeros((SEGMENTS, 1), dtype=np.int64)
     filled = np.array([0] * (SEGMENTS - 1) + [1])
-    numbers = np.zeros((1, 1, 3, 1, 1), dtype=np.float32)
-    segments = (np.zeros((2, 1, 1, 1, 1), dtype=np.float32),) * SEGMENTS
-    attended(numbers, numbers[0, 0], none, segments, row, none, filled, none + 1, numbers[:, :, 0])
-    row_of_one = numbers[0, 0, 0, 0]
-    normalised(numbers[0, 0, 0], row_of_one, row_of_one, row_of_one, 1.0, numbers[0, 0, 0])
-    activated(numbers[0, 0, 0], row_of_one, numbers[0, 0, 0])
+    numbers, segment = np.zeros((1, 1, 3, 1), dtype=np.float32), np.zeros((2, 1, 1, 1, 1), dtype=np.float32)
+    attended(numbers, numbers[0, 0], none, (segment,) * SEGMENTS, row, none, filled, none + 1, numbers[:, :, 0])
+    row_of_one = numbers[0, 0, 0]
+    normalised(numbers[0, 0, :1], row_of_one, row_of_one, row_of_one, 1.0, numbers[0, 0, :1])
+    activated(numbers[0, 0, :1], row_of_one, numbers[0, 0, :1])

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from llvmlite import ir
 from numba import extending, njit
 from numba.core import types
-from numba.core.cgutils import pack_array
+from numba.core.cgutils import pack_array, unpack_tuple
+from numba.core.codegen import get_host_cpu_features
 from numba.core.datamodel import models
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 LANES = 16
 """Numbers that are done at once; a processor whose registers hold fewer takes several of them."""
+
+MANY = 2 * LANES if "+avx512f" in get_host_cpu_features() else LANES
+"""Numbers that are done at once where one number meets them all, which is then read once for two of the registers."""
 
 Loops = TypeVar("Loops")
 
@@ -49,9 +53,9 @@ intrinsic: Any = extending.intrinsic  # its types are partial, as all of Numba's
 class Lanes(types.Type):
     """So many numbers of a type."""
 
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = dtype
-        super().__init__(f"Lanes({dtype})")
+    def __init__(self, dtype: Any, count: int = LANES) -> None:
+        self.dtype, self.count = dtype, count
+        super().__init__(f"Lanes({dtype}, {count})")
 
 
 @extending.register_model(Lanes)
@@ -59,13 +63,22 @@ class LanesModel(models.PrimitiveModel):
     """They are one of LLVM's vectors."""
 
     def __init__(self, manager: Any, lanes: Lanes) -> None:
-        super().__init__(manager, lanes, ir.VectorType(manager.lookup(lanes.dtype).get_value_type(), LANES))
+        super().__init__(manager, lanes, ir.VectorType(manager.lookup(lanes.dtype).get_value_type(), lanes.count))
 
 
-def _address(context: Any, builder: Any, kind: Any, array: Any, first: Any) -> Any:
+def _address(context: Any, builder: Any, lanes: Lanes, kind: Any, array: Any, first: Any) -> Any:
     """A pointer to lanes of an array (n,), whose numbers follow each other."""
     start = builder.gep(context.make_array(kind)(context, builder, array).data, [first])
-    return builder.bitcast(start, context.get_value_type(Lanes(kind.dtype)).as_pointer())
+    return builder.bitcast(start, context.get_value_type(lanes).as_pointer())
+
+
+def _row_addresses(context: Any, builder: Any, kind: Any, array: Any) -> list[Any]:
+    """Pointers to lanes of the first rows of an array (LANES, n)."""
+    made = context.make_array(kind)(context, builder, array)
+    start, stride = builder.bitcast(made.data, ir.IntType(8).as_pointer()), unpack_tuple(builder, made.strides)[0]
+    pointer = context.get_value_type(Lanes(kind.dtype)).as_pointer()
+    places = (builder.gep(start, [builder.mul(stride, stride.type(i))]) for i in range(LANES))
+    return [builder.bitcast(place, pointer) for place in places]
 
 
 def _places(*indices: int) -> Any:
@@ -73,14 +86,23 @@ def _places(*indices: int) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), list(indices))
 
 
-@intrinsic
-def load(_: Any, array: Any, first: Any) -> Any:
-    """The numbers of an array (n,) from the first on; that they are there is the caller's to know."""
+def _loading(count: int) -> Any:
+    """What loads so many numbers."""
 
-    def code(context: Any, builder: Any, _: Any, given: Any) -> Any:
-        return builder.load(_address(context, builder, array, *given), align=array.dtype.bitwidth // 8)
+    @intrinsic
+    def made(_: Any, array: Any, first: Any) -> Any:
+        lanes = Lanes(array.dtype, count)
 
-    return Lanes(array.dtype)(array, types.intp), code
+        def code(context: Any, builder: Any, _: Any, given: Any) -> Any:
+            return builder.load(_address(context, builder, lanes, array, *given), align=array.dtype.bitwidth // 8)
+
+        return lanes(array, types.intp), code
+
+    return made
+
+
+load, load_many = _loading(LANES), _loading(MANY)
+"""The numbers of an array (n,) from the first on; that they are there is the caller's to know."""
 
 
 @intrinsic
@@ -88,22 +110,31 @@ def store(_: Any, array: Any, first: Any, lanes: Any) -> Any:
     """Write the numbers of an array (n,) from the first on; that it has a place for them is the caller's to know."""
 
     def code(context: Any, builder: Any, _: Any, given: Any) -> Any:
-        builder.store(given[2], _address(context, builder, array, *given[:2]), align=array.dtype.bitwidth // 8)
+        builder.store(given[2], _address(context, builder, lanes, array, *given[:2]), align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), code
 
 
-@intrinsic
-def spread(_: Any, number: Any) -> Any:
-    """A number in every lane."""
+def _spreading(count: int) -> Any:
+    """What fills so many lanes."""
 
-    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        none = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
-        one = builder.insert_element(none, given[0], ir.IntType(32)(0))
-        return builder.shuffle_vector(one, none, _places(*[0] * LANES))
+    @intrinsic
+    def made(_: Any, number: Any) -> Any:
+        lanes = Lanes(number, count)
 
-    return Lanes(number)(number), code
+        def code(context: Any, builder: Any, _: Any, given: Any) -> Any:
+            none = ir.Constant(context.get_value_type(lanes), ir.Undefined)
+            one = builder.insert_element(none, given[0], ir.IntType(32)(0))
+            return builder.shuffle_vector(one, none, _places(*[0] * count))
+
+        return lanes(number), code
+
+    return made
+
+
+spread, spread_many = _spreading(LANES), _spreading(MANY)
+"""A number in every lane."""
 
 
 def _of_all(instructions: Callable[[Any, Any, Any], Any]) -> Any:
@@ -112,7 +143,7 @@ def _of_all(instructions: Callable[[Any, Any, Any], Any]) -> Any:
     @intrinsic
     def made(_: Any, lanes: Any) -> Any:
         def code(_: Any, builder: Any, __: Any, given: Any) -> Any:
-            left, count = given[0], LANES
+            left, count = given[0], lanes.count
             while count > 1:
                 none, count = ir.Constant(left.type, ir.Undefined), count // 2
                 halves = _places(*range(count)), _places(*range(count, 2 * count))
@@ -128,19 +159,20 @@ total = _of_all(lambda builder, a, b: builder.fadd(a, b))
 """The sum of all lanes."""
 
 
+def _mixed(builder: Any, a: Any, b: Any, step: int) -> tuple[Any, Any]:
+    """Of two: lanes whose numbers lack the bit ``step`` of a, and those ``step`` before of b; the other halves."""
+    left = [i if not i & step else LANES + i - step for i in range(LANES)]
+    halves = _places(*left), _places(*(i + step for i in left))
+    return builder.shuffle_vector(a, b, halves[0]), builder.shuffle_vector(a, b, halves[1])
+
+
 @intrinsic
 def totals(_: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     """The sums of all lanes of four, in fewer steps than those of one after the other."""
 
-    def folded(builder: Any, a: Any, b: Any, step: int) -> Any:
-        """Lanes whose numbers lack the bit ``step`` have the sum of a's lane and the one ``step`` on, others b's."""
-        left = [i if not i & step else LANES + i - step for i in range(LANES)]
-        halves = _places(*left), _places(*(i + step for i in left))
-        return builder.fadd(*(builder.shuffle_vector(a, b, half) for half in halves))
-
     def code(_: Any, builder: Any, signature: Any, given: Any) -> Any:
-        pairs = folded(builder, given[0], given[1], 1), folded(builder, given[2], given[3], 1)
-        left, count = folded(builder, *pairs, 2), LANES
+        left, right = (builder.fadd(*_mixed(builder, a, b, 1)) for a, b in (given[:2], given[2:]))
+        left, count = builder.fadd(*_mixed(builder, left, right, 2)), LANES
         while count > len(given):
             none, count = ir.Constant(left.type, ir.Undefined), count // 2
             halves = _places(*range(count)), _places(*range(count, 2 * count))
@@ -149,6 +181,26 @@ def totals(_: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
         return pack_array(builder, numbers)
 
     return types.UniTuple(a.dtype, 4)(a, b, c, d), code
+
+
+@intrinsic
+def cross(_: Any, rows: Any, out: Any) -> Any:
+    """Write rows (LANES, LANES) as columns (LANES, LANES); the numbers of a row follow each other."""
+
+    def code(context: Any, builder: Any, _: Any, given: Any) -> Any:
+        places = [_row_addresses(context, builder, *each) for each in zip((rows, out), given, strict=True)]
+        lanes = [builder.load(place, align=rows.dtype.bitwidth // 8) for place in places[0]]
+        step = 1
+        while step < LANES:
+            for i in range(LANES):
+                if not i & step:
+                    lanes[i], lanes[i + step] = _mixed(builder, lanes[i], lanes[i + step], step)
+            step *= 2
+        for place, each in zip(places[1], lanes, strict=True):
+            builder.store(each, place, align=out.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(rows, out), code
 
 
 def _of_two(instructions: Callable[[Any, Any, Any], Any]) -> Any:
@@ -195,7 +247,7 @@ def where_larger(_: Any, a: Any, b: Any, lanes: Any) -> Any:
     """Lanes where a is larger than b or not a number, and zero elsewhere."""
 
     def code(_: Any, builder: Any, __: Any, given: Any) -> Any:
-        zero = ir.Constant(given[2].type, [0.0] * LANES)
+        zero = ir.Constant(given[2].type, [0.0] * lanes.count)
         return builder.select(builder.fcmp_unordered(">", given[0], given[1]), given[2], zero)
 
     return lanes(a, b, lanes), code

@@ -118,7 +118,7 @@ class MappedState(GPTState):
 
     @torch.no_grad()
     def through(self, x: Tensor, kept: Tensor | None, mask: Tensor | None, *, last: bool) -> Tensor:
-        """What the blocks make of new tokens; see the base. No gradients go back through it.
+        """What the blocks and the last norm make of new tokens; see the base. No gradients go back through it.
 
         The loops want as many segments as there may be: those that are not there are the first ones, and empty.
         """
@@ -152,13 +152,15 @@ class MappedState(GPTState):
                 activated(part.inner_array, arrays.up, part.inner_array)
                 some.addmm_(part.inner, layer.down.weight)
             pending = arrays.down
+        out = torch.empty_like(x)
+        normalised(x.numpy(), pending, *self.ends.norm.arrays, out.numpy())
         self._keep(room)
-        return x.add_(self.layers[-1].down.bias).view(rows, -1, width)
+        return out.view(rows, -1, width)
 
     def _room(self, x: Tensor, tokens: int) -> _Room:
         """Room for tokens (R * n, width), n in a row; that of one token in a row may have been used before."""
         used = self.rooms.pop(len(x), None) if tokens == 1 else None  # until it is kept again nobody else has it
-        return used or _Room.of(x, tokens, self.heads)
+        return used or _Room.of(x, tokens)
 
     def _keep(self, room: _Room) -> None:
         """Room for what the blocks make of one token in a row is kept, for the last two numbers of rows."""
@@ -184,17 +186,17 @@ class _Room:
     """Memory for what the blocks make of new tokens, beside the residual stream."""
 
     qkv: Any
-    """(R, n, 3, heads, size)."""
+    """(R, n, 3, width)."""
 
     gathered: Any
-    """(R, n, heads, size)."""
+    """(R, n, width)."""
 
     parts: list[_Part]
     """The same for a few tokens at a time."""
 
     @classmethod
     @torch.inference_mode(mode=False)  # it may be used again outside
-    def of(cls, x: Tensor, tokens: int, heads: int) -> _Room:
+    def of(cls, x: Tensor, tokens: int) -> _Room:
         """For tokens (R * n, width)."""
         width = x.shape[1]
         count = min(len(x), TOKENS_AT_ONCE)
@@ -204,8 +206,7 @@ class _Room:
         for some in zip(torch.split(qkv, count), torch.split(gathered, count), strict=True):
             here = normal[: len(some[0])], inner[: len(some[0])]
             parts.append(_Part(here[0], here[0].numpy(), here[1], here[1].numpy(), *some))
-        heads_of = qkv.numpy().reshape(-1, tokens, 3, heads, width // heads)
-        return cls(heads_of, gathered.numpy().reshape(-1, tokens, heads, width // heads), parts)
+        return cls(qkv.numpy().reshape(-1, tokens, 3, width), gathered.numpy().reshape(-1, tokens, width), parts)
 
     def over(self, x: Tensor) -> list[tuple[Tensor, Any, _Part]]:
         """A few tokens of x (R * n, width) at a time, the memory of these, and room for them."""

@@ -9,18 +9,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ttf_plugins.gpt.functions import exponential
-from ttf_plugins.gpt.lanes import LANES, compiled, larger, load, spread, store, total, totals
+from ttf_plugins.gpt.lanes import (
+    LANES,
+    MANY,
+    compiled,
+    larger,
+    load,
+    load_many,
+    spread,
+    spread_many,
+    store,
+    total,
+    totals,
+)
 
 if TYPE_CHECKING:
     from ttf_plugins.gpt.lanes import Numbers
 
-BUILT_ON = "dd0186df6dd78f27"
+BUILT_ON = "3d50e6fd7389c00e"
 """The checksum of functions.py and lanes.py; Numba keeps machine code until this file changes."""
 
 
 @compiled
 def score(q: Numbers, keys: Numbers, scores: Numbers, lane: int) -> None:
-    """Write products of a query (heads, size) and keys (n, heads, size) to a lane of scores (heads, n, LANES)."""
+    """Write products of a query (heads, size) and keys (n, heads, size) to a lane of scores (heads, n, MANY)."""
     n, heads, size = keys.shape
     whole = size - size % LANES
     for t in range(0, n - n % 4, 4):
@@ -49,7 +61,7 @@ def score(q: Numbers, keys: Numbers, scores: Numbers, lane: int) -> None:
 
 @compiled
 def add_sum(weights: Numbers, lane: int, values: Numbers, out: Numbers) -> None:
-    """Add values (n, heads, size) with a lane of weights (heads, n, LANES) to out (heads, size)."""
+    """Add values (n, heads, size) with a lane of weights (heads, n, MANY) to out (heads, size)."""
     n, heads, size = values.shape
     whole = size - size % LANES
     for t in range(0, n - n % 4, 4):
@@ -73,60 +85,61 @@ def add_sum(weights: Numbers, lane: int, values: Numbers, out: Numbers) -> None:
 
 @compiled
 def score_lanes(q: Numbers, keys: Numbers, scores: Numbers) -> None:
-    """Write products (heads, n, LANES) of queries (heads, size, LANES) and keys (n, heads, size) that all see."""
+    """Write products (heads, n, MANY) of queries (heads, size, MANY) and keys (n, heads, size) that all see."""
     n, heads, size = keys.shape
     for t in range(0, n - n % 4, 4):
         for h in range(heads):
             k0, k1, k2, k3 = keys[t, h], keys[t + 1, h], keys[t + 2, h], keys[t + 3, h]
-            s0 = s1 = s2 = s3 = spread(q.dtype.type(0))
+            s0 = s1 = s2 = s3 = spread_many(q.dtype.type(0))
             for d in range(size):
-                x = load(q[h, d], 0)
-                s0 = spread(k0[d]) * x + s0
-                s1 = spread(k1[d]) * x + s1
-                s2 = spread(k2[d]) * x + s2
-                s3 = spread(k3[d]) * x + s3
+                x = load_many(q[h, d], 0)
+                s0 = spread_many(k0[d]) * x + s0
+                s1 = spread_many(k1[d]) * x + s1
+                s2 = spread_many(k2[d]) * x + s2
+                s3 = spread_many(k3[d]) * x + s3
             store(scores[h, t], 0, s0)
             store(scores[h, t + 1], 0, s1)
             store(scores[h, t + 2], 0, s2)
             store(scores[h, t + 3], 0, s3)
     for t in range(n - n % 4, n):
         for h in range(heads):
-            s0 = spread(q.dtype.type(0))
+            s0 = spread_many(q.dtype.type(0))
             for d in range(size):
-                s0 = spread(keys[t, h, d]) * load(q[h, d], 0) + s0
+                s0 = spread_many(keys[t, h, d]) * load_many(q[h, d], 0) + s0
             store(scores[h, t], 0, s0)
 
 
 @compiled
 def add_sum_lanes(weights: Numbers, values: Numbers, out: Numbers) -> None:
-    """Add values (n, heads, size) that all see, with weights (heads, n, LANES), to out (heads, size, LANES)."""
+    """Add values (n, heads, size) that all see, with weights (heads, n, MANY), to out (heads, size, MANY)."""
     n, heads, size = values.shape
     for t in range(0, n - n % 4, 4):
         for h in range(heads):
             w = weights[h]
-            w0, w1, w2, w3 = load(w[t], 0), load(w[t + 1], 0), load(w[t + 2], 0), load(w[t + 3], 0)
+            w0, w1, w2, w3 = load_many(w[t], 0), load_many(w[t + 1], 0), load_many(w[t + 2], 0), load_many(w[t + 3], 0)
             v0, v1, v2, v3 = values[t, h], values[t + 1, h], values[t + 2, h], values[t + 3, h]
             for d in range(size):
-                older = spread(v0[d]) * w0 + (spread(v1[d]) * w1 + load(out[h, d], 0))
-                store(out[h, d], 0, spread(v2[d]) * w2 + (spread(v3[d]) * w3 + older))
+                older = spread_many(v0[d]) * w0 + (spread_many(v1[d]) * w1 + load_many(out[h, d], 0))
+                store(out[h, d], 0, spread_many(v2[d]) * w2 + (spread_many(v3[d]) * w3 + older))
     for t in range(n - n % 4, n):
         for h in range(heads):
-            w0 = load(weights[h, t], 0)
+            w0 = load_many(weights[h, t], 0)
             for d in range(size):
-                store(out[h, d], 0, spread(values[t, h, d]) * w0 + load(out[h, d], 0))
+                store(out[h, d], 0, spread_many(values[t, h, d]) * w0 + load_many(out[h, d], 0))
 
 
 @compiled
 def softmax(scores: Numbers) -> None:
-    """Replace scores (n, LANES) by their softmax over n."""
-    highest = load(scores[0], 0)
-    for t in range(1, len(scores)):
-        highest = larger(highest, load(scores[t], 0))
-    sums = spread(scores.dtype.type(0))
-    for t in range(len(scores)):
-        each = exponential(load(scores[t], 0) - highest)
-        sums = sums + each
-        store(scores[t], 0, each)
-    share = spread(scores.dtype.type(1)) / sums
-    for t in range(len(scores)):
-        store(scores[t], 0, load(scores[t], 0) * share)
+    """Replace scores (n, MANY) by their softmax over n."""
+    for c in range(0, MANY, LANES):
+        highest = load(scores[0], c)
+        for t in range(1, len(scores)):
+            highest = larger(highest, load(scores[t], c))
+        sums = spread(scores.dtype.type(0))
+        for t in range(len(scores)):
+            each = exponential(load(scores[t], c) - highest)
+            sums = sums + each
+            store(scores[t], c, each)
+        share = spread(scores.dtype.type(1)) / sums
+        for t in range(len(scores)):
+            store(scores[t], c, load(scores[t], c) * share)

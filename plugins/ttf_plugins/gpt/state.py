@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ttf.columns import Tables
-    from ttf_plugins.gpt.decoding import Layer
+    from ttf_plugins.gpt.decoding import Ends, Layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +83,8 @@ class GPTState(State):
     capacity: int
     """Visible tokens there is room for."""
 
-    tables: Tables
-    """What embeds tokens, and what makes logits."""
+    ends: Ends
+    """What embeds tokens, and what makes logits of what comes out of the blocks."""
 
     layers: tuple[Layer, ...]
     """The weights of the blocks, copies some of them: what is learned later is for states that are started later."""
@@ -141,7 +140,9 @@ class GPTState(State):
 
     @abstractmethod
     def through(self, x: Tensor, kept: Tensor | None, mask: Tensor | None, *, last: bool) -> Tensor:
-        """What the blocks make of new tokens; stores their keys and values, for which the state has been extended.
+        """What the blocks and the last norm make of new tokens.
+
+        Their keys and values are stored; the state has been extended for them.
 
         Args:
             x: the new tokens (B * K, n, width); may be overwritten.

@@ -43,7 +43,7 @@ class TiledState(GPTState):
         return replace(self, segments=tuple(segments), rows=count)
 
     def through(self, x: Tensor, kept: Tensor | None, mask: Tensor | None, *, last: bool) -> Tensor:
-        """What the blocks make of new tokens; see the base."""
+        """What the blocks and the last norm make of new tokens; see the base."""
         rows, tokens, width = x.shape
         x = x.reshape(-1, width)
         for number, layer in enumerate(self.layers):
@@ -54,7 +54,7 @@ class TiledState(GPTState):
                 x = x.view(rows, tokens, width)[:, -gathered.shape[1] :].reshape(-1, width)
             x = layer.proj(gathered.view(-1, width)).add_(x)
             x = layer.down(F.gelu(layer.up(layer.ln2(x)))).add_(x)
-        return x.view(rows, -1, width)
+        return self.ends.norm(x).view(rows, -1, width)
 
     def _gathered(self, qkv: Tensor, kept: Tensor | None, mask: Tensor | None, layer: int) -> Tensor:
         """What new tokens (B * K, n, 3 * width), or those the mask has rows for, gather (B * K, queries, width)."""

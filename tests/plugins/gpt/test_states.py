@@ -156,12 +156,12 @@ def test_bfloat16_is_decoded_by_products() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 6, 20, 32])
-@pytest.mark.parametrize("queries", [1, 3, 20])
+@pytest.mark.parametrize("queries", [1, 3, 40])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> None:
     for seed in range(20):
         choose = np.random.default_rng(seed)
-        rows, heads, tokens = int(choose.integers(1, 40)), int(choose.integers(1, 3)), queries + seed % 3
+        rows, heads, tokens = int(choose.integers(1, 80)), int(choose.integers(1, 3)), queries + seed % 3
         kept = np.arange(tokens) if seed % 2 else np.arange(tokens)[1:]  # a value at the beginning leaves no key
         new = len(kept)
         filled = np.array([0, *choose.integers(1, 20, SEGMENTS - 1)])
@@ -178,10 +178,11 @@ def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> Non
         bias = torch.randn(3, heads, size, dtype=dtype, generator=generator)
         visible = int(filled.sum())
         seen = np.maximum(1, visible - np.sort(choose.integers(0, queries, queries))[::-1])
-        gathered = torch.full((rows, queries, heads, size), torch.nan, dtype=dtype)
+        gathered = torch.full((rows, queries, heads * size), torch.nan, dtype=dtype)
         where = reads, choose.permutation(rows), filled, seen
         all_segments = tuple(each.numpy() for each in segments)
-        attended(qkv.numpy(), bias.numpy(), kept, all_segments, *where, gathered.numpy())
+        given = qkv.flatten(3).numpy(), bias.flatten(1).numpy()
+        attended(*given, kept, all_segments, *where, gathered.numpy())
         q, k, v = (qkv + bias).permute(2, 0, 3, 1, 4)
         k, v = k[:, :, kept], v[:, :, kept]
         parts = list(zip(segments, reads, filled.tolist(), strict=True))
@@ -190,18 +191,18 @@ def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> Non
         assert vs[:, :, visible - new :].equal(v)
         mask = torch.arange(visible) < torch.from_numpy(seen).unsqueeze(1)
         expected = F.scaled_dot_product_attention(q[:, :, -queries:], ks, vs, attn_mask=mask, scale=1.0)
-        torch.testing.assert_close(gathered, expected.transpose(1, 2))
+        torch.testing.assert_close(gathered, expected.transpose(1, 2).flatten(2))
 
 
 def gathered(keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """What a query of 1 gathers (1,) of keys (n,) and values (n,), the last of which are new."""
-    qkv = torch.stack([torch.ones_like(keys[0]), keys[-1], values[-1]]).view(1, 1, 3, 1, 1).numpy()
+    qkv = torch.stack([torch.ones_like(keys[0]), keys[-1], values[-1]]).view(1, 1, 3, 1).numpy()
     stored_before = torch.stack([keys, values]).view(2, 1, -1, 1, 1)
     segments = [each.numpy() for each in (*[torch.zeros_like(stored_before)] * 2, stored_before, stored_before.clone())]
     none, filled = np.zeros(1, dtype=np.int64), np.array([0, 0, len(keys) - 1, 1])
-    out, reads = np.empty((1, 1, 1, 1), qkv.dtype), np.zeros((SEGMENTS, 1), dtype=np.int64)
+    out, reads = np.empty((1, 1, 1), qkv.dtype), np.zeros((SEGMENTS, 1), dtype=np.int64)
     where = reads, none, filled, np.array([len(keys)])
-    attended(qkv, np.zeros((3, 1, 1), qkv.dtype), none, tuple(segments), *where, out)
+    attended(qkv, np.zeros((3, 1), qkv.dtype), none, tuple(segments), *where, out)
     return torch.from_numpy(out.copy()).flatten()
 
 
