@@ -78,7 +78,7 @@ def _float32_exponential(given: Any) -> Any:
     with what is smaller are slow.
     """
     least = spread(np.float32(-87))
-    x = larger(given, least)
+    x = larger(least, given)  # which stays what it is where it is not a number
     n = _floor(x * spread(np.float32(1.44269504)) + spread(np.float32(0.5)))
     x = x - n * spread(np.float32(0.693359375)) + n * spread(np.float32(2.12194440e-4))
     return where_larger(given, least, (_exp_of_rest(x) * x * x + x + spread(np.float32(1))) * _power_of_two(n))

@@ -18,7 +18,7 @@ from ttf_plugins.gpt.lanes import LANES, compiled, larger, largest, load, spread
 if TYPE_CHECKING:
     from ttf_plugins.gpt.lanes import Indices, Numbers
 
-BUILT_ON = "3d50e6fd7389c00e"
+BUILT_ON = "76b1b757e9dd2eca"
 """The checksum of functions.py and lanes.py; Numba keeps machine code until this file changes."""
 
 TOGETHER = 8

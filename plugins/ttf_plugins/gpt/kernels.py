@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ttf_plugins.gpt.functions import gelu
-from ttf_plugins.gpt.lanes import LANES, MANY, compiled, cross, load, store
-from ttf_plugins.gpt.products import add_sum, add_sum_lanes, score, score_lanes, softmax
+from ttf_plugins.gpt.lanes import LANES, MANY, compiled, load, store
+from ttf_plugins.gpt.products import add_sum, add_sum_lanes, crossed_over, hide, score, score_lanes, softmax
 
 if TYPE_CHECKING:
     from ttf_plugins.gpt.lanes import Indices, Numbers
 
-BUILT_ON = "a8f395fbf0ed6fc5"
+BUILT_ON = "1cbf47b4adf09641"
 """The checksum of functions.py, lanes.py and products.py; Numba keeps machine code until this file changes."""
 
 SEGMENTS = 4
@@ -67,21 +67,6 @@ def _add(a: Numbers, b: Numbers, out: Numbers) -> None:
         store(out, d, load(a, d) + load(b, d))
     for d in range(whole, len(a)):
         out[d] = a[d] + b[d]
-
-
-@compiled
-def _cross(rows: Numbers, out: Numbers) -> None:
-    """Write rows (m, n) as columns (n, m)."""
-    m, n = rows.shape
-    for i in range(0, m - m % LANES, LANES):
-        for j in range(0, n - n % LANES, LANES):
-            cross(rows[i : i + LANES, j : j + LANES], out[j : j + LANES, i : i + LANES])
-    for i in range(m - m % LANES, m):
-        for j in range(n):
-            out[j, i] = rows[i, j]
-    for i in range(m - m % LANES):
-        for j in range(n - n % LANES, n):
-            out[j, i] = rows[i, j]
 
 
 @compiled
@@ -151,10 +136,8 @@ def _gathered(
         if n > 0:
             _scored(q, crossed, segments[s][0], reads[s], scores[:, first : first + n])
             first += n
-    for i in range(len(q)):
-        for h in range(len(scores)):
-            scores[h, seen[i] : visible, i] = -np.inf
     for h in range(len(scores)):
+        hide(scores[h, :visible], seen)
         softmax(scores[h, :visible])
     sums[:] = 0
     crossed[:] = 0
@@ -212,10 +195,10 @@ def attended(
                 for s in range(len(filled)):
                     which[s, i] = reads[s, row[i]]
                 _add(qkv[row[i], tokens - queries + query[i], 0], bias[0], q[i])
-            _cross(q, crossed)
+            crossed_over(q, crossed)
             where = which[:, :count], filled, sees[:count]
             _gathered(by_heads[0][:count], by_heads[1], segments, *where, scores, by_heads[2][:count])
-            _cross(crossed, q)
+            crossed_over(crossed, q)
             for i in range(count):
                 _add(q[i], sums[i], out[row[i], query[i]])
 

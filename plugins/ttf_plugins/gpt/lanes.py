@@ -214,15 +214,14 @@ def _of_two(instructions: Callable[[Any, Any, Any], Any]) -> Any:
 
 
 def _larger(builder: Any, a: Any, b: Any) -> Any:
-    first = builder.or_(builder.fcmp_ordered(">", a, b), builder.fcmp_unordered("uno", a, a))
-    return builder.select(first, a, b)
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
 
 
 larger = _of_two(_larger)
-"""The larger of two, in every lane; what is not a number is larger than any."""
+"""The larger of two, in every lane; the second where one is not a number."""
 
 largest = _of_all(_larger)
-"""The largest of all lanes; what is not a number is larger than any."""
+"""The largest of all lanes; undefined where one is not a number."""
 
 smaller = _of_two(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
 """The smaller of two, in every lane; the second where one is not a number."""

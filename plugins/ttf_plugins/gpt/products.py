@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ttf_plugins.gpt.functions import exponential
 from ttf_plugins.gpt.lanes import (
     LANES,
     MANY,
     compiled,
+    cross,
     larger,
     load,
     load_many,
@@ -21,13 +24,29 @@ from ttf_plugins.gpt.lanes import (
     store,
     total,
     totals,
+    where_larger,
 )
 
 if TYPE_CHECKING:
-    from ttf_plugins.gpt.lanes import Numbers
+    from ttf_plugins.gpt.lanes import Indices, Numbers
 
-BUILT_ON = "3d50e6fd7389c00e"
+BUILT_ON = "76b1b757e9dd2eca"
 """The checksum of functions.py and lanes.py; Numba keeps machine code until this file changes."""
+
+
+@compiled
+def crossed_over(rows: Numbers, out: Numbers) -> None:
+    """Write rows (m, n) as columns (n, m)."""
+    m, n = rows.shape
+    for i in range(0, m - m % LANES, LANES):
+        for j in range(0, n - n % LANES, LANES):
+            cross(rows[i : i + LANES, j : j + LANES], out[j : j + LANES, i : i + LANES])
+    for i in range(m - m % LANES, m):
+        for j in range(n):
+            out[j, i] = rows[i, j]
+    for i in range(m - m % LANES):
+        for j in range(n - n % LANES, n):
+            out[j, i] = rows[i, j]
 
 
 @compiled
@@ -126,6 +145,24 @@ def add_sum_lanes(weights: Numbers, values: Numbers, out: Numbers) -> None:
             w0 = load_many(weights[h, t], 0)
             for d in range(size):
                 store(out[h, d], 0, spread_many(values[t, h, d]) * w0 + load_many(out[h, d], 0))
+
+
+@compiled
+def hide(scores: Numbers, seen: Indices) -> None:
+    """Replace scores (n, MANY) by -inf where the query of a lane does not see the token.
+
+    Queries see the first few, seen (L,), at least one, no fewer than the query before; lanes beyond see all.
+    """
+    shown = np.zeros(2 * LANES, scores.dtype)
+    shown[:LANES] = -np.inf
+    least = spread(scores.dtype.type(-1))
+    blind = 0  # queries that do not see a token
+    for t in range(seen[0], len(scores)):
+        while blind < len(seen) and seen[blind] <= t:
+            blind += 1
+        for c in range(0, blind, LANES):
+            added = load(shown, max(0, LANES - (blind - c)))
+            store(scores[t], c, where_larger(added, least, load(scores[t], c)) + added)
 
 
 @compiled
