@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from ttf import interop
 from ttf.bench import data, gpu, plan, start, train
@@ -61,7 +62,7 @@ def test_a_gpu_is_timed_in_every_mode_and_makes_the_same_plans(parts: Parts) -> 
     for one in exact:
         assert one.details["times_reference"] == one.details["reference_seconds"] / one.value
     assert all(one.value > 0 for one in [*plans, training])
-    assert training.details["of_floor"] > 0
+    assert training.details["of_products"] > 0
 
 
 def test_a_plan_that_cannot_be_recorded_is_not_timed_as_one_that_is(
@@ -206,11 +207,22 @@ def test_training_is_timed_once_outputs_are_those_of_the_published_model(
     monkeypatch.setattr(train, "ROUNDS", 1)
     measured, second = train.measure(parts, rate=1e9)
     assert measured.details["times_reference"] > 0
+    assert measured.details["of_products"] > 0
     assert "times_same_dropout" not in measured.details
     assert second.details["times_same_dropout"] > 0
     monkeypatch.setattr(PublishedModel, "forward", lambda _, tokens: torch.zeros(*tokens.shape, 101))
     with pytest.raises(TtfError, match="train/small: logits differ by"):
         next(train.measure(parts, rate=1e9))
+
+
+def test_the_products_of_an_update_are_those_of_its_linear_maps(parts: Parts) -> None:
+    layers, width, tokens = 3, 64, 20
+    model = parts.model(layers=layers, width=width).build(SMALL.layout, 100)
+    products = train.Products.of(model, tokens)
+    assert products.operations == layers * 3 * 2 * tokens * 12 * width**2
+    with FlopCounterMode(display=False) as counted:
+        products.multiply()
+    assert counted.get_total_flops() == products.operations
 
 
 def test_data_is_timed_once_windows_are_the_tokens_written(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def _on(problem: Problem, device: torch.device, dtype: torch.dtype, settings: Ma
 
 
 def _updates(case: train.Case, parts: Parts, device: torch.device) -> Measurement:
-    """Tokens a second of training, beside the rate of the matrix products that its perceptrons are."""
+    """Tokens a second of training, beside the rate of the matrix products of its linear maps."""
     if not has_bfloat16(device):
         case = replace(case, precision="float32")
     with tempfile.TemporaryDirectory() as folder:
@@ -114,12 +114,7 @@ def _updates(case: train.Case, parts: Parts, device: torch.device) -> Measuremen
                 trainer.update()
 
         seconds = clock_seconds(updates, device) / UPDATES
-    rate = product_rate(case.tokens, case.width, device, getattr(torch, case.precision))
-    details = {"of_floor": case.operations() / rate / seconds, "gemm_gflops": rate / 1e9}
+    products = train.Products.of(trainer.model, case.tokens, getattr(torch, case.precision))
+    rate = products.operations / clock_seconds(products.multiply, device)
+    details = {"of_products": case.operations() / rate / seconds, "gemm_gflops": rate / 1e9}
     return Measurement(f"gpu/train {case.name}, {case.precision}", case.tokens / seconds, "tokens/s", "higher", details)
-
-
-def product_rate(rows: int, width: int, device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of (rows, width) by (width, 4 width)."""
-    a, b = (torch.randn(shape, device=device).to(dtype) for shape in ((rows, width), (width, 4 * width)))
-    return 2 * rows * width * 4 * width / clock_seconds(lambda: torch.mm(a, b), device)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from torch import Tensor
 
 from ttf import interop
 from ttf.bench.measure import Measurement, in_turns, times_as_long
@@ -17,6 +18,7 @@ from ttf.bench.published import PublishedModel, published_update
 from ttf.device import has_bfloat16
 from ttf.episodes import Windows, tokenise
 from ttf.errors import TtfError
+from ttf.interfaces.model import linear_weights
 from ttf.layout import Layout
 from ttf.loss import TokenLoss
 from ttf.sections import TrainingConfig
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from ttf.bench.parts import Parts
     from ttf.interfaces.discretizer import Discretizer
+    from ttf.interfaces.model import SequenceModel
 
 BINS, ROUNDS = 100, 10
 """Bins of a dimension; updates of each, in turns."""
@@ -111,17 +114,52 @@ def _in_turns(cases: Sequence[Case], parts: Parts, rate: float, folder: Path) ->
         trainer = make_trainer(case, parts, discretizer, windows, folder)
         trainer.model.train()
         updates[case.name] = trainer.update
-    times = in_turns(updates, ROUNDS)
+    products = Products.of(trainer.model, first.tokens)
+    times = in_turns({**updates, "products": products.multiply}, ROUNDS)
+    products_rate = products.operations / min(times["products"])
     for case in cases:
         theirs, ours = times[case.published.name], times[case.name]
         details = {
             "reference_tokens_per_second": case.tokens / min(theirs),
             "times_reference": times_as_long(theirs, ours),
             "of_floor": case.operations() / rate / min(ours),
+            "of_products": case.operations() / products_rate / min(ours),
         }
         if case.like_for_like != case.published:
             details["times_same_dropout"] = times_as_long(times[case.like_for_like.name], ours)
         yield Measurement(f"train/{case.name}", case.tokens / min(ours), "tokens/s", "higher", details)
+
+
+@dataclass(frozen=True)
+class Products:
+    """The matrix products of an update's linear maps, forward and for the gradients, and nothing else."""
+
+    factors: Sequence[tuple[Tensor, Tensor, Tensor]]
+    """What each map is given (N, inputs), its weight (outputs, inputs), and gradients of what it makes (N, outputs)."""
+
+    @classmethod
+    def of(cls, model: SequenceModel, tokens: int, dtype: torch.dtype = torch.float32) -> Products:
+        """Those of a model for so many tokens, of random numbers."""
+        weights = [weight.detach().to(dtype) for weight in linear_weights(model)]
+        like = weights[0]
+        return cls(
+            [
+                (like.new_empty(tokens, w.shape[1]).normal_(), w, like.new_empty(tokens, len(w)).normal_())
+                for w in weights
+            ]
+        )
+
+    @property
+    def operations(self) -> float:
+        """Floating-point operations."""
+        return sum(3 * 2 * len(x) * weight.numel() for x, weight, _ in self.factors)
+
+    def multiply(self) -> None:
+        """Do all of them."""
+        for x, weight, gradients in self.factors:
+            torch.mm(x, weight.t())
+            torch.mm(gradients, weight)
+            torch.mm(gradients.t(), x)
 
 
 def make_data(case: Case, parts: Parts, folder: Path) -> tuple[Discretizer, Windows]:

@@ -104,6 +104,7 @@ _DETAILS = {
     "times_reference": "{:.3g} times the reference",
     "times_same_dropout": "{:.2f} times one with that dropout",
     "of_floor": "{:.0%} of the arithmetic's rate",
+    "of_products": "{:.0%} of that of its products",
     "differing": "{:.0f} tokens differ",
     "peak_mb": "peak {:.0f} MB",
     "fit_seconds": "fit {:.2f} s",
