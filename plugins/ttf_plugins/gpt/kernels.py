@@ -184,13 +184,12 @@ def attended(
     scores = np.empty((heads, filled.sum(), MANY), out.dtype)
     row, query, sees = np.zeros(MANY, np.int64), np.zeros(MANY, np.int64), np.zeros(MANY, np.int64)  # of each lane
     which = np.zeros((len(filled), MANY), np.int64)
-    together = MANY if queries == 1 else 1  # rows; several queries are always of one
-    for first_row in range(0, rows, together):
+    for first_row in range(0, rows, max(1, MANY // queries)):
+        together = min(max(1, MANY // queries), rows - first_row)  # rows, all queries of which are taken at once
         for first_query in range(0, queries, MANY):
-            count = min(together, rows - first_row) * min(MANY, queries - first_query)
+            count = together * min(MANY, queries - first_query)
             for i in range(count):
-                row[i] = order[first_row + (i if queries == 1 else 0)]
-                query[i] = first_query + (i if queries > 1 else 0)
+                row[i], query[i] = order[first_row + i % together], first_query + i // together
                 sees[i] = seen[query[i]]
                 for s in range(len(filled)):
                     which[s, i] = reads[s, row[i]]
