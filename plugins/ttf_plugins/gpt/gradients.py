@@ -13,7 +13,7 @@ import numpy as np
 
 from ttf_plugins.gpt.functions import exponential, gelu_and_slope
 from ttf_plugins.gpt.kernels import activated
-from ttf_plugins.gpt.lanes import LANES, compiled, larger, largest, load, spread, store, total, where_larger
+from ttf_plugins.gpt.lanes import LANES, compiled, cross, larger, largest, load, spread, store, total, where_larger
 
 if TYPE_CHECKING:
     from ttf_plugins.gpt.lanes import Indices, Numbers
@@ -46,20 +46,21 @@ def _copy(numbers: Numbers, scale: float, out: Numbers) -> None:
 def _pack(rows: Numbers, which: int, h: int, kept: Indices, out: Numbers) -> None:
     """Copy those kept (m,) of rows (n, 3, heads, size) to out (blocks, m, LANES), in blocks of their columns."""
     size = rows.shape[3]
+    whole = size - size % LANES
     for t in range(len(kept)):
-        for d in range(0, size, LANES):
-            _copy(rows[kept[t], which, h, d : d + LANES], 1.0, out[d // LANES, t])
+        row = rows[kept[t], which, h]
+        for d in range(0, whole, LANES):
+            store(out[d // LANES, t], 0, load(row, d))
+        for d in range(whole, size):
+            out[whole // LANES, t, d - whole] = row[d]
 
 
 @compiled
-def _pack_crossed(rows: Numbers, which: int, h: int, kept: Indices, out: Numbers) -> None:
-    """Copy those kept (m,) of rows (n, 3, heads, size), as columns, to out (blocks, size, LANES)."""
-    for first in range(0, len(kept), LANES):
-        block = out[first // LANES]
-        for t in range(min(LANES, len(kept) - first)):
-            row = rows[kept[first + t], which, h]
-            for d in range(len(row)):
-                block[d, t] = row[d]
+def _cross_packed(packed: Numbers, out: Numbers) -> None:
+    """Write rows (room / LANES, tokens, LANES), packed as above, as columns (tokens / LANES, room, LANES)."""
+    for i in range(len(packed)):
+        for j in range(len(out)):
+            cross(packed[i, j * LANES : (j + 1) * LANES], out[j, i * LANES : (i + 1) * LANES])
 
 
 @compiled
@@ -111,24 +112,25 @@ def _hide(scores: Numbers, seen: int, hiding: Numbers) -> None:
 
 
 @compiled
-def _softmax(scores: Numbers, tops: Numbers) -> None:
-    """Replace scores (whole,) by their softmax; write their highest, and the inverse of the sum of their exponentials.
+def _exponentials(scores: Numbers, tops: Numbers) -> None:
+    """Replace rows of scores (count, whole) by exponentials over their highest.
 
-    These are over the highest.
+    Write that (count, 2), and the inverse of the sum of the exponentials. Steps of a row wait for each other, those of
+    rows do not: all take the first before any takes the second.
     """
-    lanes, sums = load(scores, 0), spread(scores.dtype.type(0))
-    for c in range(LANES, len(scores), LANES):
-        lanes = larger(lanes, load(scores, c))
-    tops[0] = largest(lanes)
-    highest = spread(tops[0])
-    for c in range(0, len(scores), LANES):
-        each = exponential(load(scores, c) - highest)
-        sums = sums + each
-        store(scores, c, each)
-    tops[1] = 1 / total(sums)
-    share = spread(tops[1])
-    for c in range(0, len(scores), LANES):
-        store(scores, c, load(scores, c) * share)
+    rows, tokens = scores.shape
+    for i in range(rows):
+        lanes = load(scores[i], 0)
+        for c in range(LANES, tokens, LANES):
+            lanes = larger(lanes, load(scores[i], c))
+        tops[i, 0] = largest(lanes)
+    for i in range(rows):
+        highest, sums = spread(tops[i, 0]), spread(scores.dtype.type(0))
+        for c in range(0, tokens, LANES):
+            each = exponential(load(scores[i], c) - highest)
+            sums = sums + each
+            store(scores[i], c, each)
+        tops[i, 1] = 1 / total(sums)
 
 
 @compiled
@@ -156,14 +158,15 @@ def attention(kept: Indices, seen: Indices, qkv: Numbers, out: Numbers, tops: Nu
     batch, n, _, heads, size = qkv.shape
     room, tokens, scale = _whole(size), _whole(len(kept)), 1 / math.sqrt(size)
     q, sums = np.zeros((TOGETHER, room), qkv.dtype), np.zeros((TOGETHER, room), qkv.dtype)
-    keys = np.zeros((tokens // LANES, size, LANES), qkv.dtype)
-    values = np.zeros((room // LANES, tokens, LANES), qkv.dtype)
+    rows = np.zeros((2, room // LANES, tokens, LANES), qkv.dtype)
+    keys = np.zeros((tokens // LANES, room, LANES), qkv.dtype)
     scores, hiding = np.zeros((TOGETHER, tokens), qkv.dtype), np.zeros(2 * LANES, qkv.dtype)
     hiding[LANES:] = -np.inf
     for b in range(batch):
         for h in range(heads):
-            _pack_crossed(qkv[b], 1, h, kept, keys)
-            _pack(qkv[b], 2, h, kept, values)
+            for one in range(2):
+                _pack(qkv[b], 1 + one, h, kept, rows[one])
+            _cross_packed(rows[0], keys)
             for first in range(0, n, TOGETHER):
                 count = min(TOGETHER, n - first)
                 visible = seen[first + count - 1]
@@ -172,10 +175,10 @@ def attention(kept: Indices, seen: Indices, qkv: Numbers, out: Numbers, tops: Nu
                 _multiply(q, keys, size, visible, scores)
                 for i in range(count):
                     _hide(scores[i, : _whole(visible)], seen[first + i], hiding)
-                    _softmax(scores[i, : _whole(visible)], tops[b, h, first + i])
-                _multiply(scores, values, visible, size, sums)
+                _exponentials(scores[:count, : _whole(visible)], tops[b, h, first : first + count])
+                _multiply(scores, rows[1], visible, size, sums)
                 for i in range(count):
-                    _copy(sums[i, :size], 1.0, out[b, first + i, h])
+                    _copy(sums[i, :size], tops[b, h, first + i, 1], out[b, first + i, h])
 
 
 @compiled
@@ -196,7 +199,7 @@ def attention_gradients(
     batch, n, _, heads, size = qkv.shape
     room, tokens, scale = _whole(size), _whole(len(kept)), 1 / math.sqrt(size)
     rows, sums = np.zeros((2, 2, room // LANES, tokens, LANES), qkv.dtype)
-    crossed, new = np.zeros((2, tokens // LANES, size, LANES), qkv.dtype), np.zeros((3, TOGETHER, room), qkv.dtype)
+    crossed, new = np.zeros((2, tokens // LANES, room, LANES), qkv.dtype), np.zeros((3, TOGETHER, room), qkv.dtype)
     weights, changes = np.zeros((TOGETHER, tokens), qkv.dtype), np.zeros((TOGETHER, tokens), qkv.dtype)
     hiding = np.zeros(2 * LANES, qkv.dtype)
     hiding[LANES:] = -np.inf
@@ -205,7 +208,7 @@ def attention_gradients(
         for h in range(heads):
             for one in range(2):
                 _pack(qkv[b], 1 + one, h, kept, rows[one])
-                _pack_crossed(qkv[b], 1 + one, h, kept, crossed[one])
+                _cross_packed(rows[one], crossed[one])
             sums[:] = 0
             for first in range(0, n, TOGETHER):
                 count = min(TOGETHER, n - first)
