@@ -107,6 +107,7 @@ def _in_turns(cases: Sequence[Case], parts: Parts, rate: float, folder: Path) ->
     discretizer, windows = make_data(first, parts, folder)
     _check_equal(first, parts, windows)
     updates: dict[str, Callable[[], object]] = {}
+    products: dict[str, Products] = {}  # in each precision
     for case in cases:
         for reference in (case.published, case.like_for_like):
             if reference.name not in updates:
@@ -114,16 +115,16 @@ def _in_turns(cases: Sequence[Case], parts: Parts, rate: float, folder: Path) ->
         trainer = make_trainer(case, parts, discretizer, windows, folder)
         trainer.model.train()
         updates[case.name] = trainer.update
-    products = Products.of(trainer.model, first.tokens)
-    times = in_turns({**updates, "products": products.multiply}, ROUNDS)
-    products_rate = products.operations / min(times["products"])
+        products[case.precision] = Products.of(trainer.model, case.tokens, getattr(torch, case.precision))
+    times = in_turns({**updates, **{name: each.multiply for name, each in products.items()}}, ROUNDS)
     for case in cases:
         theirs, ours = times[case.published.name], times[case.name]
+        alone = products[case.precision].operations / min(times[case.precision])
         details = {
             "reference_tokens_per_second": case.tokens / min(theirs),
             "times_reference": times_as_long(theirs, ours),
             "of_floor": case.operations() / rate / min(ours),
-            "of_products": case.operations() / products_rate / min(ours),
+            "of_products": case.operations() / alone / min(ours),
         }
         if case.like_for_like != case.published:
             details["times_same_dropout"] = times_as_long(times[case.like_for_like.name], ours)

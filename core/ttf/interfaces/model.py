@@ -110,7 +110,7 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read tokens (B * K, n) after what ``state`` has read.
+        """Read tokens (B * K, n) int64 after what ``state`` has read.
 
         Returns:
             Logits (B * K, n, bins + 1) and the new state. The old state must not be used again, except

@@ -1,4 +1,4 @@
-"""The weights of a GPT as decoding reads them fastest, without what only training needs."""
+"""The weights of a GPT as decoding reads them fastest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (the field's name for it)
 
 if TYPE_CHECKING:
-    from ttf.columns import Tables
     from ttf.layout import Layout
     from ttf_plugins.gpt.gpt import GPT, Block
 
@@ -112,7 +111,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Ends:
-    """What embeds tokens and what makes logits, a table for every slot."""
+    """What embeds tokens and what makes logits, a table for every slot.
+
+    They say what :meth:`~ttf.columns.ColumnModel.embedded` and :class:`~ttf.columns.ColumnLinear` do, in fewer
+    operations.
+    """
 
     layout: Layout
 
@@ -128,11 +131,11 @@ class Ends:
     norm: Norm
     """The last one."""
 
-    tables: Tables
-    """What these were made of."""
-
     heads: Tensor
     """(D, width, bins + 1), as products of few rows read them fastest; those of slot s predict slot s + 1."""
+
+    bias: Tensor | None
+    """What is added to logits, (D, bins + 1)."""
 
     @classmethod
     def of(cls, model: GPT) -> Self:
@@ -149,8 +152,8 @@ class Ends:
             model.slots * (model.bins + 1),
             model.pos_emb[0],
             Norm.of(model.ln_f),
-            tables,
             heads.contiguous() if heads.device.type == "cpu" else heads,
+            tables.bias,
         )
 
     def embedded(self, tokens: Tensor, start: int) -> Tensor:
@@ -164,8 +167,8 @@ class Ends:
 
     def logits(self, x: Tensor, position: int) -> Tensor:
         """Logits (R, bins + 1) of what the last norm makes (R, width) of the tokens at a position."""
-        slot, bias = self._slot(position), self.tables.bias
-        return torch.mm(x, self.heads[slot]) if bias is None else torch.addmm(bias[slot], x, self.heads[slot])
+        slot = self._slot(position)
+        return torch.mm(x, self.heads[slot]) if self.bias is None else torch.addmm(self.bias[slot], x, self.heads[slot])
 
     def _slot(self, position: int) -> int:
         return self.layout.slots(1, position)[0]

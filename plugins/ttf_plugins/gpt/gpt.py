@@ -102,7 +102,7 @@ class GPT(ColumnModel):
     def forward(self, tokens: Tensor, goal: Tensor | None = None) -> Tensor:
         """Logits (B, L, bins + 1) for tokens (B, L)."""
         tables = self.tables()
-        x = self._embed(tokens, 0, tables.embedding)
+        x = self.embedded(tokens, 0, tables.embedding, values=self.knows_values) + self.pos_emb[:, : tokens.shape[1]]
         x = torch.cat([*self._goal(goal, len(tokens)), x], dim=1)
         x, mask = self.drop(x), self.mask[: x.shape[1], : x.shape[1]]
         for block in self.blocks:
@@ -168,12 +168,13 @@ class GPT(ColumnModel):
         x, after = self._read(state.ends.embedded(tokens, start), self.layout.goal + start, state, last=last)
         if x.shape[1] == 1:
             return state.ends.logits(x[:, 0], end - 1).unsqueeze(1), replace(after, length=end)
-        return self.logits(x, start, state.ends.tables), replace(after, length=end)
+        return self.head(x, start, state.ends.heads.mT, state.ends.bias), replace(after, length=end)
 
     def _read(self, x: Tensor, start: int, state: GPTState, *, last: bool) -> tuple[Tensor, GPTState]:
-        """What the blocks make of x (B * K, n, width) from position ``start``, counted from the goal's first.
+        """What the blocks and the last norm make of x (B * K, n, width), and the state after it.
 
-        Also the state after it. If only the last token is asked for, the last block makes nothing of the others.
+        The first of them is at position ``start``, counted from the goal's first. If only the last is asked for, the last
+        block makes nothing of the others.
         """
         tokens = x.shape[1]
         if not x.numel():
@@ -194,10 +195,6 @@ class GPT(ColumnModel):
         """The embedded goal (B, G, width), which has no positions, if there are goals at all."""
         tokens = self.goal_tokens(goal, batch)
         return [self.goal_emb(tokens)] if self.goal_emb is not None else []
-
-    def _embed(self, tokens: Tensor, start: int, table: Tensor) -> Tensor:
-        embedded = self.embedded(tokens, start, table, values=self.knows_values)
-        return embedded + self.pos_emb.narrow(1, start, tokens.shape[1])
 
 
 def kind_of_state(model: GPT) -> type[GPTState]:

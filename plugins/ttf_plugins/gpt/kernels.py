@@ -19,7 +19,7 @@ from ttf_plugins.gpt.products import add_sum, add_sum_lanes, crossed_over, hide,
 if TYPE_CHECKING:
     from ttf_plugins.gpt.lanes import Indices, Numbers
 
-BUILT_ON = "1cbf47b4adf09641"
+BUILT_ON = "3a4cbc8875b0dc64"
 """The checksum of functions.py, lanes.py and products.py; Numba keeps machine code until this file changes."""
 
 SEGMENTS = 4
@@ -79,9 +79,9 @@ def _write(qkv: Numbers, bias: Numbers, kept: Indices, pairs: Numbers, start: in
 
 
 @compiled
-def _alike(rows: Indices) -> bool:
-    """Whether all are the same."""
-    alike = True
+def _together(rows: Indices) -> bool:
+    """Whether queries are to be taken at once: all see the same stored row (L,), and lanes are not left empty."""
+    alike = len(rows) > MANY // 4  # fewer are faster one by one
     for row in rows:
         alike &= row == rows[0]
     return alike
@@ -91,9 +91,9 @@ def _alike(rows: Indices) -> bool:
 def _scored(q: Numbers, crossed: Numbers, keys: Numbers, rows: Indices, scores: Numbers) -> None:
     """Write scores (heads, n, MANY) of queries and the keys of one segment.
 
-    Given as (L, heads, size) and as (heads, size, MANY); each sees its own stored row (L,), or all see one.
+    Given as (L, heads, size) and as (heads, size, MANY); each sees a stored row (L,).
     """
-    if _alike(rows):
+    if _together(rows):
         score_lanes(crossed, keys[rows[0], : scores.shape[1]], scores)
     else:
         for i in range(len(q)):
@@ -104,9 +104,10 @@ def _scored(q: Numbers, crossed: Numbers, keys: Numbers, rows: Indices, scores: 
 def _summed(weights: Numbers, values: Numbers, rows: Indices, sums: Numbers, crossed: Numbers) -> None:
     """Add the values of one segment with weights (heads, n, MANY).
 
-    To sums (L, heads, size) if each sees its own stored row (L,), to crossed (heads, size, MANY) if all see one.
+    Each query sees a stored row (L,). To crossed (heads, size, MANY) if all are taken at once, to sums (L, heads, size)
+    if not.
     """
-    if _alike(rows):
+    if _together(rows):
         add_sum_lanes(weights, values[rows[0], : weights.shape[1]], crossed)
     else:
         for i in range(len(sums)):
@@ -138,7 +139,7 @@ def _gathered(
             first += n
     for h in range(len(scores)):
         hide(scores[h, :visible], seen)
-        softmax(scores[h, :visible])
+        softmax(scores[h, :visible], len(q))
     sums[:] = 0
     crossed[:] = 0
     first = 0
@@ -162,6 +163,8 @@ def attended(
     out: Numbers,
 ) -> None:
     """Store keys and values of new tokens, and write what the last of these gather from all that are stored.
+
+    The numbers of every array follow each other.
 
     Args:
         qkv: queries, keys and values of new tokens (R, n, 3, heads * size).

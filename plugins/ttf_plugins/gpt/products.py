@@ -13,7 +13,6 @@ import numpy as np
 from ttf_plugins.gpt.functions import exponential
 from ttf_plugins.gpt.lanes import (
     LANES,
-    MANY,
     compiled,
     cross,
     larger,
@@ -166,9 +165,9 @@ def hide(scores: Numbers, seen: Indices) -> None:
 
 
 @compiled
-def softmax(scores: Numbers) -> None:
-    """Replace scores (n, MANY) by their softmax over n."""
-    for c in range(0, MANY, LANES):
+def softmax(scores: Numbers, count: int) -> None:
+    """Replace scores (n, MANY) by their softmax over n, in the first lanes at least, of which so many are in use."""
+    for c in range(0, count, LANES):
         highest = load(scores[0], c)
         for t in range(1, len(scores)):
             highest = larger(highest, load(scores[t], c))

@@ -87,7 +87,8 @@ class GPTState(State):
     """What embeds tokens, and what makes logits of what comes out of the blocks."""
 
     layers: tuple[Layer, ...]
-    """The weights of the blocks, copies some of them: what is learned later is for states that are started later."""
+    """The weights of the blocks, copies some of them, as the ends are: what is learned later is for states that are
+    started later."""
 
     segments: tuple[Segment, ...] = ()
     """In the order in which they were read."""

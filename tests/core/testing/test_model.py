@@ -162,10 +162,10 @@ def test_a_broken_model_is_found_out(fault: Fault, message: str) -> None:
 
 
 def test_a_model_whose_weights_are_not_all_used_incrementally_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ttf_plugins.gpt.gpt import GPT
+    from ttf_plugins.gpt.decoding import Ends
 
-    original = GPT._embed
-    monkeypatch.setattr(GPT, "_embed", lambda self, tokens, _, table: original(self, tokens, 0, table))
+    original = Ends.embedded
+    monkeypatch.setattr(Ends, "embedded", lambda self, tokens, start: original(self, tokens, start % self.layout.width))
     with pytest.raises(AssertionError, match="is not the full forward"):
         check_sequence_model(GPTConfig(layers=1, heads=1, width=4))
 
