@@ -173,8 +173,8 @@ class GPT(ColumnModel):
     def _read(self, x: Tensor, start: int, state: GPTState, *, last: bool) -> tuple[Tensor, GPTState]:
         """What the blocks and the last norm make of x (B * K, n, width), and the state after it.
 
-        The first of them is at position ``start``, counted from the goal's first. If only the last is asked for, the last
-        block makes nothing of the others.
+        The first of them is at position ``start``, counted from the goal's first. If only the last is asked for, the
+        last block makes nothing of the others.
         """
         tokens = x.shape[1]
         if not x.numel():
