@@ -25,6 +25,9 @@ BUILT_ON = "3a4cbc8875b0dc64"
 SEGMENTS = 4
 """Segments that rows look into at most: the loops are compiled for just as many, of which the first may be empty."""
 
+FEW = MANY // 4
+"""Queries that are faster one by one."""
+
 ZERO = np.float32(0)
 """What sums begin with, in either type."""
 
@@ -81,7 +84,7 @@ def _write(qkv: Numbers, bias: Numbers, kept: Indices, pairs: Numbers, start: in
 @compiled
 def _together(rows: Indices) -> bool:
     """Whether queries are to be taken at once: all see the same stored row (L,), and lanes are not left empty."""
-    alike = len(rows) > MANY // 4  # fewer are faster one by one
+    alike = len(rows) > FEW
     for row in rows:
         alike &= row == rows[0]
     return alike
@@ -187,8 +190,9 @@ def attended(
     scores = np.empty((heads, filled.sum(), MANY), out.dtype)
     row, query, sees = np.zeros(MANY, np.int64), np.zeros(MANY, np.int64), np.zeros(MANY, np.int64)  # of each lane
     which = np.zeros((len(filled), MANY), np.int64)
-    for first_row in range(0, rows, max(1, MANY // queries)):
-        together = min(max(1, MANY // queries), rows - first_row)  # rows, all queries of which are taken at once
+    most = MANY // queries if queries <= FEW else 1  # rows of which all queries are taken at once
+    for first_row in range(0, rows, most):
+        together = min(most, rows - first_row)
         for first_query in range(0, queries, MANY):
             count = together * min(MANY, queries - first_query)
             for i in range(count):
