@@ -18,7 +18,7 @@ from ttf_plugins.gpt.lanes import LANES, compiled, cross, larger, largest, load,
 if TYPE_CHECKING:
     from ttf_plugins.gpt.lanes import Indices, Numbers
 
-BUILT_ON = "76b1b757e9dd2eca"
+BUILT_ON = "30fab1ad5756f4e7"
 """The checksum of functions.py and lanes.py; Numba keeps machine code until this file changes."""
 
 TOGETHER = 8

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ttf_plugins.gpt.functions import gelu
-from ttf_plugins.gpt.lanes import LANES, MANY, compiled, load, store
+from ttf_plugins.gpt.lanes import LANES, MANY, compiled, load, spread, spread_many, store
 from ttf_plugins.gpt.products import add_sum, add_sum_lanes, crossed_over, hide, score, score_lanes, softmax
 
 if TYPE_CHECKING:
     from ttf_plugins.gpt.lanes import Indices, Numbers
 
-BUILT_ON = "3a4cbc8875b0dc64"
+BUILT_ON = "334989e75e1024fc"
 """The checksum of functions.py, lanes.py and products.py; Numba keeps machine code until this file changes."""
 
 SEGMENTS = 4
 """Segments that rows look into at most: the loops are compiled for just as many, of which the first may be empty."""
 
-FEW = MANY // 4
+FEW = 4
 """Queries that are faster one by one."""
 
 ZERO = np.float32(0)
@@ -97,7 +97,11 @@ def _scored(q: Numbers, crossed: Numbers, keys: Numbers, rows: Indices, scores: 
     Given as (L, heads, size) and as (heads, size, MANY); each sees a stored row (L,).
     """
     if _together(rows):
-        score_lanes(crossed, keys[rows[0], : scores.shape[1]], scores)
+        some = keys[rows[0], : scores.shape[1]]
+        if len(q) > LANES:
+            score_lanes(crossed, some, scores, spread_many(q.dtype.type(0)))
+        else:
+            score_lanes(crossed, some, scores, spread(q.dtype.type(0)))
     else:
         for i in range(len(q)):
             score(q[i], keys[rows[i], : scores.shape[1]], scores, i)
@@ -111,7 +115,11 @@ def _summed(weights: Numbers, values: Numbers, rows: Indices, sums: Numbers, cro
     if not.
     """
     if _together(rows):
-        add_sum_lanes(weights, values[rows[0], : weights.shape[1]], crossed)
+        some = values[rows[0], : weights.shape[1]]
+        if len(sums) > LANES:
+            add_sum_lanes(weights, some, crossed, spread_many(sums.dtype.type(0)))
+        else:
+            add_sum_lanes(weights, some, crossed, spread(sums.dtype.type(0)))
     else:
         for i in range(len(sums)):
             add_sum(weights, i, values[rows[i], : weights.shape[1]], sums[i])
@@ -190,7 +198,7 @@ def attended(
     scores = np.empty((heads, filled.sum(), MANY), out.dtype)
     row, query, sees = np.zeros(MANY, np.int64), np.zeros(MANY, np.int64), np.zeros(MANY, np.int64)  # of each lane
     which = np.zeros((len(filled), MANY), np.int64)
-    most = MANY // queries if queries <= FEW else 1  # rows of which all queries are taken at once
+    most = MANY // queries if queries <= MANY // 4 else 1  # rows of which all queries are taken at once
     for first_row in range(0, rows, most):
         together = min(most, rows - first_row)
         for first_query in range(0, queries, MANY):

@@ -86,23 +86,26 @@ def _places(*indices: int) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), list(indices))
 
 
-def _loading(count: int) -> Any:
-    """What loads so many numbers."""
+def _loading(lanes: Lanes, array: Any) -> Any:
+    """What loads lanes of an array, given from where."""
 
-    @intrinsic
-    def made(_: Any, array: Any, first: Any) -> Any:
-        lanes = Lanes(array.dtype, count)
+    def code(context: Any, builder: Any, _: Any, given: Any) -> Any:
+        return builder.load(_address(context, builder, lanes, array, *given[:2]), align=array.dtype.bitwidth // 8)
 
-        def code(context: Any, builder: Any, _: Any, given: Any) -> Any:
-            return builder.load(_address(context, builder, lanes, array, *given), align=array.dtype.bitwidth // 8)
-
-        return lanes(array, types.intp), code
-
-    return made
+    return code
 
 
-load, load_many = _loading(LANES), _loading(MANY)
-"""The numbers of an array (n,) from the first on; that they are there is the caller's to know."""
+@intrinsic
+def load(_: Any, array: Any, first: Any) -> Any:
+    """The numbers of an array (n,) from the first on; that they are there is the caller's to know."""
+    lanes = Lanes(array.dtype)
+    return lanes(array, types.intp), _loading(lanes, array)
+
+
+@intrinsic
+def load_like(_: Any, array: Any, first: Any, like: Any) -> Any:
+    """As many of them as there are in other lanes."""
+    return like(array, types.intp, like), _loading(like, array)
 
 
 @intrinsic
@@ -116,25 +119,30 @@ def store(_: Any, array: Any, first: Any, lanes: Any) -> Any:
     return types.void(array, types.intp, lanes), code
 
 
-def _spreading(count: int) -> Any:
-    """What fills so many lanes."""
-
-    @intrinsic
-    def made(_: Any, number: Any) -> Any:
-        lanes = Lanes(number, count)
-
-        def code(context: Any, builder: Any, _: Any, given: Any) -> Any:
-            none = ir.Constant(context.get_value_type(lanes), ir.Undefined)
-            one = builder.insert_element(none, given[0], ir.IntType(32)(0))
-            return builder.shuffle_vector(one, none, _places(*[0] * count))
-
-        return lanes(number), code
-
-    return made
+def _spread(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    """The code that fills lanes."""
+    lanes = signature.return_type
+    none = ir.Constant(context.get_value_type(lanes), ir.Undefined)
+    one = builder.insert_element(none, given[0], ir.IntType(32)(0))
+    return builder.shuffle_vector(one, none, _places(*[0] * lanes.count))
 
 
-spread, spread_many = _spreading(LANES), _spreading(MANY)
-"""A number in every lane."""
+@intrinsic
+def spread(_: Any, number: Any) -> Any:
+    """A number in every lane."""
+    return Lanes(number)(number), _spread
+
+
+@intrinsic
+def spread_many(_: Any, number: Any) -> Any:
+    """A number in MANY lanes."""
+    return Lanes(number, MANY)(number), _spread
+
+
+@intrinsic
+def spread_like(_: Any, number: Any, like: Any) -> Any:
+    """A number in as many lanes as others have."""
+    return like(number, like), _spread
 
 
 def _of_all(instructions: Callable[[Any, Any, Any], Any]) -> Any:

@@ -1,7 +1,8 @@
 """Products of queries and keys, their softmax, and sums of values: the innermost loops of attention.
 
 Keys (n, heads, size) and values of a stored row are read in the order in which they lie, four tokens at a time, as
-memory is what these loops wait for.
+memory is what these loops wait for. Where fewer are left for lanes of queries, the last stands for those that are not
+there.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from ttf_plugins.gpt.lanes import (
     cross,
     larger,
     load,
-    load_many,
+    load_like,
     spread,
-    spread_many,
+    spread_like,
     store,
     total,
     totals,
@@ -27,9 +28,9 @@ from ttf_plugins.gpt.lanes import (
 )
 
 if TYPE_CHECKING:
-    from ttf_plugins.gpt.lanes import Indices, Numbers
+    from ttf_plugins.gpt.lanes import Indices, Lanes, Numbers
 
-BUILT_ON = "76b1b757e9dd2eca"
+BUILT_ON = "30fab1ad5756f4e7"
 """The checksum of functions.py and lanes.py; Numba keeps machine code until this file changes."""
 
 
@@ -102,48 +103,49 @@ def add_sum(weights: Numbers, lane: int, values: Numbers, out: Numbers) -> None:
 
 
 @compiled
-def score_lanes(q: Numbers, keys: Numbers, scores: Numbers) -> None:
-    """Write products (heads, n, MANY) of queries (heads, size, MANY) and keys (n, heads, size) that all see."""
+def score_lanes(q: Numbers, keys: Numbers, scores: Numbers, zeros: Lanes) -> None:
+    """Write products (heads, n, MANY) of queries (heads, size, MANY) and keys (n, heads, size) that all see.
+
+    They are those of the first lanes, of as many as there are zeros.
+    """
     n, heads, size = keys.shape
-    for t in range(0, n - n % 4, 4):
+    for t in range(0, n, 4):
+        t1, t2, t3 = min(t + 1, n - 1), min(t + 2, n - 1), min(t + 3, n - 1)
         for h in range(heads):
-            k0, k1, k2, k3 = keys[t, h], keys[t + 1, h], keys[t + 2, h], keys[t + 3, h]
-            s0 = s1 = s2 = s3 = spread_many(q.dtype.type(0))
+            k0, k1, k2, k3 = keys[t, h], keys[t1, h], keys[t2, h], keys[t3, h]
+            s0 = s1 = s2 = s3 = zeros
             for d in range(size):
-                x = load_many(q[h, d], 0)
-                s0 = spread_many(k0[d]) * x + s0
-                s1 = spread_many(k1[d]) * x + s1
-                s2 = spread_many(k2[d]) * x + s2
-                s3 = spread_many(k3[d]) * x + s3
+                x = load_like(q[h, d], 0, zeros)
+                s0 = spread_like(k0[d], zeros) * x + s0
+                s1 = spread_like(k1[d], zeros) * x + s1
+                s2 = spread_like(k2[d], zeros) * x + s2
+                s3 = spread_like(k3[d], zeros) * x + s3
             store(scores[h, t], 0, s0)
-            store(scores[h, t + 1], 0, s1)
-            store(scores[h, t + 2], 0, s2)
-            store(scores[h, t + 3], 0, s3)
-    for t in range(n - n % 4, n):
-        for h in range(heads):
-            s0 = spread_many(q.dtype.type(0))
-            for d in range(size):
-                s0 = spread_many(keys[t, h, d]) * load_many(q[h, d], 0) + s0
-            store(scores[h, t], 0, s0)
+            store(scores[h, t1], 0, s1)
+            store(scores[h, t2], 0, s2)
+            store(scores[h, t3], 0, s3)
 
 
 @compiled
-def add_sum_lanes(weights: Numbers, values: Numbers, out: Numbers) -> None:
-    """Add values (n, heads, size) that all see, with weights (heads, n, MANY), to out (heads, size, MANY)."""
+def add_sum_lanes(weights: Numbers, values: Numbers, out: Numbers, zeros: Lanes) -> None:
+    """Add values (n, heads, size) that all see, with weights (heads, n, MANY), to out (heads, size, MANY).
+
+    They are added to the first lanes, to as many as there are zeros.
+    """
     n, heads, size = values.shape
-    for t in range(0, n - n % 4, 4):
+    for t in range(0, n, 4):
+        t1, t2, t3 = min(t + 1, n - 1), min(t + 2, n - 1), min(t + 3, n - 1)
         for h in range(heads):
             w = weights[h]
-            w0, w1, w2, w3 = load_many(w[t], 0), load_many(w[t + 1], 0), load_many(w[t + 2], 0), load_many(w[t + 3], 0)
-            v0, v1, v2, v3 = values[t, h], values[t + 1, h], values[t + 2, h], values[t + 3, h]
+            w0, w1 = load_like(w[t], 0, zeros), load_like(w[t1], 0, zeros) if t + 1 < n else zeros
+            w2 = load_like(w[t2], 0, zeros) if t + 2 < n else zeros
+            w3 = load_like(w[t3], 0, zeros) if t + 3 < n else zeros
+            v0, v1, v2, v3 = values[t, h], values[t1, h], values[t2, h], values[t3, h]
             for d in range(size):
-                older = spread_many(v0[d]) * w0 + (spread_many(v1[d]) * w1 + load_many(out[h, d], 0))
-                store(out[h, d], 0, spread_many(v2[d]) * w2 + (spread_many(v3[d]) * w3 + older))
-    for t in range(n - n % 4, n):
-        for h in range(heads):
-            w0 = load_many(weights[h, t], 0)
-            for d in range(size):
-                store(out[h, d], 0, spread_many(values[t, h, d]) * w0 + load_many(out[h, d], 0))
+                older = spread_like(v0[d], zeros) * w0 + (
+                    spread_like(v1[d], zeros) * w1 + load_like(out[h, d], 0, zeros)
+                )
+                store(out[h, d], 0, spread_like(v2[d], zeros) * w2 + (spread_like(v3[d], zeros) * w3 + older))
 
 
 @compiled
