@@ -32,10 +32,10 @@ BINS, CONTEXT = 100, 5
 TOGETHER = 8
 """Environments planned at once, to be compared with as many planned alone."""
 
-ROUNDS = 6
+ROUNDS = 10
 """Of plans made together and alone, in turns."""
 
-RUNNING = 4.0
+RUNNING = 8.0
 """Seconds in which a plan is made again and again; the shorter it is, the more it is disturbed."""
 
 _STATUS, _PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
