@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -115,7 +116,8 @@ def _in_turns(cases: Sequence[Case], parts: Parts, rate: float, folder: Path) ->
         trainer = make_trainer(case, parts, discretizer, windows, folder)
         trainer.model.train()
         updates[case.name] = trainer.update
-        products[case.precision] = Products.of(trainer.model, case.tokens, getattr(torch, case.precision))
+        if case.precision not in products:
+            products[case.precision] = Products.of(trainer.model, case.tokens, getattr(torch, case.precision))
     times = in_turns({**updates, **{name: each.multiply for name, each in products.items()}}, ROUNDS)
     for case in cases:
         theirs, ours = times[case.published.name], times[case.name]
@@ -142,13 +144,8 @@ class Products:
     def of(cls, model: SequenceModel, tokens: int, dtype: torch.dtype = torch.float32) -> Products:
         """Those of a model for so many tokens, of random numbers."""
         weights = [weight.detach().to(dtype) for weight in linear_weights(model)]
-        like = weights[0]
-        return cls(
-            [
-                (like.new_empty(tokens, w.shape[1]).normal_(), w, like.new_empty(tokens, len(w)).normal_())
-                for w in weights
-            ]
-        )
+        random = partial(torch.randn, dtype=dtype, device=weights[0].device)
+        return cls([(random(tokens, w.shape[1]), w, random(tokens, len(w))) for w in weights])
 
     @property
     def operations(self) -> float:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from ttf_plugins.gpt.gpt import GPT, Block
 
 
+def _for_few_rows(weight: Tensor) -> Tensor:
+    """A weight (..., inputs, outputs) as products of few rows read it fastest; on a processor a copy."""
+    return weight.contiguous() if weight.device.type == "cpu" else weight
+
+
 class Affine(NamedTuple):
     """A linear map, its weight as products of few rows read it fastest."""
 
@@ -31,7 +36,7 @@ class Affine(NamedTuple):
         bias: Tensor = layer.bias
         if scales is not None:
             weight, bias = weight * scales, bias * scales
-        return cls(weight.contiguous() if weight.device.type == "cpu" else weight, bias.contiguous())
+        return cls(_for_few_rows(weight), bias.contiguous())
 
     def __call__(self, x: Tensor) -> Tensor:
         """What it makes (R, outputs) of x (R, inputs)."""
@@ -145,16 +150,20 @@ class Ends:
         embeddings = torch.cat([known, tables.embedding[-1].expand(layout.width, 1, -1)], dim=1)
         if not model.knows_values:
             embeddings = embeddings * (torch.arange(layout.width, device=known.device) != layout.value).view(-1, 1, 1)
-        heads = tables.head.transpose(1, 2)
         return cls(
             layout,
             embeddings,
             model.slots * (model.bins + 1),
             model.pos_emb[0],
             Norm.of(model.ln_f),
-            heads.contiguous() if heads.device.type == "cpu" else heads,
+            _for_few_rows(tables.head.transpose(1, 2)),
             tables.bias,
         )
+
+    @cached_property
+    def norm_arrays(self) -> tuple[Any, Any, float]:
+        """The norm, for loops over its numbers."""
+        return self.norm.arrays
 
     def embedded(self, tokens: Tensor, start: int) -> Tensor:
         """Embeddings (R, n, width) of tokens (R, n) at ``start ..``."""

@@ -17,9 +17,9 @@ from ttf_plugins.gpt.lanes import LANES, MANY, compiled, load, spread, spread_ma
 from ttf_plugins.gpt.products import add_sum, add_sum_lanes, crossed_over, hide, score, score_lanes, softmax
 
 if TYPE_CHECKING:
-    from ttf_plugins.gpt.lanes import Indices, Numbers
+    from ttf_plugins.gpt.lanes import Indices, Lanes, Numbers
 
-BUILT_ON = "334989e75e1024fc"
+BUILT_ON = "565686128f1c00c1"
 """The checksum of functions.py, lanes.py and products.py; Numba keeps machine code until this file changes."""
 
 SEGMENTS = 4
@@ -91,35 +91,27 @@ def _together(rows: Indices) -> bool:
 
 
 @compiled
-def _scored(q: Numbers, crossed: Numbers, keys: Numbers, rows: Indices, scores: Numbers) -> None:
+def _scored(q: Numbers, crossed: Numbers, keys: Numbers, rows: Indices, scores: Numbers, zeros: Lanes) -> None:
     """Write scores (heads, n, MANY) of queries and the keys of one segment.
 
     Given as (L, heads, size) and as (heads, size, MANY); each sees a stored row (L,).
     """
     if _together(rows):
-        some = keys[rows[0], : scores.shape[1]]
-        if len(q) > LANES:
-            score_lanes(crossed, some, scores, spread_many(q.dtype.type(0)))
-        else:
-            score_lanes(crossed, some, scores, spread(q.dtype.type(0)))
+        score_lanes(crossed, keys[rows[0], : scores.shape[1]], scores, zeros)
     else:
         for i in range(len(q)):
             score(q[i], keys[rows[i], : scores.shape[1]], scores, i)
 
 
 @compiled
-def _summed(weights: Numbers, values: Numbers, rows: Indices, sums: Numbers, crossed: Numbers) -> None:
+def _summed(weights: Numbers, values: Numbers, rows: Indices, sums: Numbers, crossed: Numbers, zeros: Lanes) -> None:
     """Add the values of one segment with weights (heads, n, MANY).
 
     Each query sees a stored row (L,). To crossed (heads, size, MANY) if all are taken at once, to sums (L, heads, size)
     if not.
     """
     if _together(rows):
-        some = values[rows[0], : weights.shape[1]]
-        if len(sums) > LANES:
-            add_sum_lanes(weights, some, crossed, spread_many(sums.dtype.type(0)))
-        else:
-            add_sum_lanes(weights, some, crossed, spread(sums.dtype.type(0)))
+        add_sum_lanes(weights, values[rows[0], : weights.shape[1]], crossed, zeros)
     else:
         for i in range(len(sums)):
             add_sum(weights, i, values[rows[i], : weights.shape[1]], sums[i])
@@ -135,21 +127,22 @@ def _gathered(
     seen: Indices,
     scores: Numbers,
     sums: Numbers,
+    zeros: Lanes,
 ) -> None:
     """Write what queries (L, heads, size), the same as crossed (heads, size, MANY), gather.
 
     It is the sum of sums (L, heads, size) and of crossed, which is overwritten. For every query, reads (segments, L)
     are the stored rows that its row reads, and seen (L,) how many tokens it sees; the others are as below. There is
-    room for scores (heads, tokens, MANY).
+    room for scores (heads, tokens, MANY); lanes are taken as many at once as there are zeros, enough for the queries.
     """
     visible, first = seen[len(q) - 1], 0
     for s in range(len(filled)):
         n = min(filled[s], visible - first)
         if n > 0:
-            _scored(q, crossed, segments[s][0], reads[s], scores[:, first : first + n])
+            _scored(q, crossed, segments[s][0], reads[s], scores[:, first : first + n], zeros)
             first += n
+    hide(scores[:, :visible], seen)
     for h in range(len(scores)):
-        hide(scores[h, :visible], seen)
         softmax(scores[h, :visible], len(q))
     sums[:] = 0
     crossed[:] = 0
@@ -157,7 +150,7 @@ def _gathered(
     for s in range(len(filled)):
         n = min(filled[s], visible - first)
         if n > 0:
-            _summed(scores[:, first : first + n], segments[s][1], reads[s], sums, crossed)
+            _summed(scores[:, first : first + n], segments[s][1], reads[s], sums, crossed, zeros)
             first += n
 
 
@@ -210,8 +203,11 @@ def attended(
                     which[s, i] = reads[s, row[i]]
                 _add(qkv[row[i], tokens - queries + query[i], 0], bias[0], q[i])
             crossed_over(q, crossed)
-            where = which[:, :count], filled, sees[:count]
-            _gathered(by_heads[0][:count], by_heads[1], segments, *where, scores, by_heads[2][:count])
+            given = by_heads[0][:count], by_heads[1], segments, which[:, :count], filled, sees[:count]
+            if count > LANES:
+                _gathered(*given, scores, by_heads[2][:count], spread_many(out.dtype.type(0)))
+            else:
+                _gathered(*given, scores, by_heads[2][:count], spread(out.dtype.type(0)))
             crossed_over(crossed, q)
             for i in range(count):
                 _add(q[i], sums[i], out[row[i], query[i]])

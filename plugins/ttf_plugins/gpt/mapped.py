@@ -153,7 +153,7 @@ class MappedState(GPTState):
                 some.addmm_(part.inner, layer.down.weight)
             pending = arrays.down
         out = torch.empty_like(x)
-        normalised(x.numpy(), pending, *self.ends.norm.arrays, out.numpy())
+        normalised(x.numpy(), pending, *self.ends.norm_arrays, out.numpy())
         self._keep(room)
         return out.view(rows, -1, width)
 

@@ -150,7 +150,7 @@ def add_sum_lanes(weights: Numbers, values: Numbers, out: Numbers, zeros: Lanes)
 
 @compiled
 def hide(scores: Numbers, seen: Indices) -> None:
-    """Replace scores (n, MANY) by -inf where the query of a lane does not see the token.
+    """Replace scores (heads, n, MANY) by -inf where the query of a lane does not see the token.
 
     Queries see the first few, seen (L,), at least one, no fewer than the query before; lanes beyond see all.
     """
@@ -158,12 +158,13 @@ def hide(scores: Numbers, seen: Indices) -> None:
     shown[:LANES] = -np.inf
     least = spread(scores.dtype.type(-1))
     blind = 0  # queries that do not see a token
-    for t in range(seen[0], len(scores)):
+    for t in range(seen[0], scores.shape[1]):
         while blind < len(seen) and seen[blind] <= t:
             blind += 1
         for c in range(0, blind, LANES):
             added = load(shown, max(0, LANES - (blind - c)))
-            store(scores[t], c, where_larger(added, least, load(scores[t], c)) + added)
+            for h in range(len(scores)):
+                store(scores[h, t], c, where_larger(added, least, load(scores[h, t], c)) + added)
 
 
 @compiled

@@ -173,12 +173,12 @@ def test_bfloat16_is_decoded_by_products() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 6, 20, 32])
-@pytest.mark.parametrize("queries", [1, 3, 40])
+@pytest.mark.parametrize(("queries", "most_rows"), [(1, 80), (3, 80), (20, 40), (40, 20)])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> None:
+def test_loops_are_attention(size: int, queries: int, most_rows: int, dtype: torch.dtype) -> None:
     for seed in range(20):
         choose = np.random.default_rng(seed)
-        rows, heads, tokens = int(choose.integers(1, 80)), int(choose.integers(1, 3)), queries + seed % 3
+        rows, heads, tokens = int(choose.integers(1, most_rows)), int(choose.integers(1, 3)), queries + seed % 3
         kept = np.arange(tokens) if seed % 2 else np.arange(tokens)[1:]  # a value at the beginning leaves no key
         new = len(kept)
         filled = np.array([0, *choose.integers(1, 20, SEGMENTS - 1)])
@@ -208,8 +208,7 @@ def test_loops_are_attention(size: int, queries: int, dtype: torch.dtype) -> Non
         assert vs[:, :, visible - new :].equal(v)
         mask = torch.arange(visible) < torch.from_numpy(seen).unsqueeze(1)
         expected = F.scaled_dot_product_attention(q[:, :, -queries:], ks, vs, attn_mask=mask, scale=1.0)
-        atol, rtol = (3e-5, 1e-5) if dtype is torch.float32 else (1e-7, 1e-7)  # as scores are far from each other
-        torch.testing.assert_close(gathered, expected.transpose(1, 2).flatten(2), atol=atol, rtol=rtol)
+        torch.testing.assert_close(gathered, expected.transpose(1, 2).flatten(2))
 
 
 @pytest.mark.skipif(lanes.MANY == lanes.LANES, reason="here it is the first kind")
@@ -217,7 +216,7 @@ def test_loops_are_attention_where_registers_hold_fewer_numbers(tmp_path: Path) 
     fewer = {**os.environ, "NUMBA_ENABLE_AVX": "0", "NUMBA_CACHE_DIR": str(tmp_path)}
     code = "from ttf_plugins.gpt import lanes; assert lanes.MANY == lanes.LANES"
     subprocess.run([sys.executable, "-c", code], env=fewer, check=True)
-    case = f"{__file__}::test_loops_are_attention[dtype1-40-20]"
+    case = f"{__file__}::test_loops_are_attention[dtype1-40-20-20]"
     subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", case], env=fewer, check=True)
 
 
@@ -232,7 +231,7 @@ def test_what_a_query_does_not_see_is_hidden_whatever_it_is(unseen: float, dtype
         scores[:, :queries][hidden] = unseen
         expected = scores.clone()
         expected[:, :queries][hidden] = -torch.inf
-        hide(scores.numpy(), seen.numpy())
+        hide(scores.unsqueeze(0).numpy(), seen.numpy())
         assert scores.equal(expected)
 
 
